@@ -1,0 +1,88 @@
+# `make demo` and `make test` are all that a fresh clone needs: Python 3.11+, make, git and bash are on the
+# machine, everything else is set up here, below this folder. Stamps keep it quick when nothing changed.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# Never download an interpreter behind the user's back: the one on the machine is used, or it is an error.
+export UV_PYTHON_DOWNLOADS := never
+# An environment that happens to be active must not be mistaken for ours.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
+
+VENV := .venv
+BIN := $(VENV)/bin
+# pytest-xdist workers; the suite is planned for two cores.
+WORKERS ?= 2
+# More pytest arguments, as in: make test ARGS="-k windows -x"
+ARGS ?=
+PACKAGES := src/maestro adapters/maestro_adapters sidecar/maestro_sidecar policy/maestro_policy
+
+# uv from PATH if there is one, else a pinned one in a private environment. Looked up only by the recipes
+# that need it, so an unchanged tree pays nothing.
+UV = $$(command -v uv || echo $(CURDIR)/.venv-tools/bin/uv)
+
+##@ The two commands
+demo: setup ## run the main job on embedded defaults, no server needed (ARGS="--serve" for more)
+	@$(BIN)/maestro demo $(ARGS)
+
+test: setup ## run the tests (MAESTRO_REQUIRE_SERVICES=1 adds those that need servers)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+##@ Gates (CI runs them all: bash .ci/run)
+lint: setup ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: setup ## let ruff format, and fix what it can
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+types: setup ## mypy --strict over the four packages
+	@$(BIN)/mypy --strict $(wildcard $(PACKAGES))
+
+contracts: setup ## import contracts: which room may import which
+	@$(BIN)/lint-imports
+
+docs-check: setup ## generated pages are current, links lead somewhere, snippets run
+	@$(BIN)/python -m pytest -q tests/house -k "docs or generated" $(ARGS)
+
+docs: setup ## write the generated pages again
+	@$(BIN)/python tests/house/generated.py --write
+
+wheel-test: setup ## build sdist and wheel, run the tests against the wheel in a fresh environment
+	@.ci/wheel-test $(ARGS)
+
+##@ Numbers and upkeep
+bench: setup ## run the benchmarks (ARGS=... is passed on)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+sizes: setup ## report long files and functions
+	@$(BIN)/python tests/house/sizes.py
+
+lock: $(BIN)/.ready ## pin the newest allowed versions again, with hashes
+	@.ci/lock
+
+setup: $(BIN)/.ready ## make .venv only
+
+clean: ## remove environments, caches and builds
+	rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+# The order matters: uv, then the interpreter, then exactly the pinned packages, then this project over them.
+# hatchling is among the pins, so the editable install needs no network and no second resolution.
+$(BIN)/.ready: pyproject.toml requirements/dev.txt requirements/uv.txt .ci/find-python
+	@if ! command -v uv >/dev/null && ! .venv-tools/bin/uv --version >/dev/null 2>&1; then .ci/bootstrap-uv; fi
+	@python=$$(.ci/find-python); \
+	$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "setup: new environment $(VENV) from $$python"; $(UV) venv --quiet --clear --python "$$python" $(VENV); }
+	@echo "setup: installing pinned packages"
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: demo test lint format types contracts docs-check docs wheel-test bench sizes lock setup clean help
