@@ -49,7 +49,7 @@ docs-check: setup ## generated pages are current, links lead somewhere, snippets
 	@$(BIN)/python -m pytest -q tests/house -k "docs or generated" $(ARGS)
 
 docs: setup ## write the generated pages again
-	@$(BIN)/python tests/house/generated.py --write
+	@PYTHONPATH=tests $(BIN)/python -m house.generated --write
 
 wheel-test: setup ## build sdist and wheel, run the tests against the wheel in a fresh environment
 	@.ci/wheel-test $(ARGS)
@@ -59,12 +59,13 @@ bench: setup ## run the benchmarks (ARGS=... is passed on)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 sizes: setup ## report long files and functions
-	@$(BIN)/python tests/house/sizes.py
+	@PYTHONPATH=tests $(BIN)/python -m house.sizes
 
 lock: $(BIN)/.ready ## pin the newest allowed versions again, with hashes
 	@.ci/lock
 
 setup: $(BIN)/.ready ## make .venv only
+	@:
 
 clean: ## remove environments, caches and builds
 	rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
