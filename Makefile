@@ -15,6 +15,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # pytest-xdist workers; the suite is planned for two cores.
 WORKERS ?= 2
+# COVERAGE=1 measures while testing; `make coverage` does that and holds it against the floors.
+COVERAGE ?=
 # More pytest arguments, as in: make test ARGS="-k windows -x"
 ARGS ?=
 PACKAGES := src/maestro adapters/maestro_adapters sidecar/maestro_sidecar policy/maestro_policy
@@ -28,7 +30,7 @@ demo: setup ## run the main job on embedded defaults, no server needed (ARGS="--
 	@$(BIN)/maestro demo $(ARGS)
 
 test: setup ## run the tests (MAESTRO_REQUIRE_SERVICES=1 adds those that need servers)
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(if $(COVERAGE),rm -f .coverage .coverage.*; $(BIN)/coverage run,$(BIN)/python) -m pytest -n $(WORKERS) $(ARGS)
 
 ##@ Gates (CI runs them all: bash .ci/run)
 lint: setup ## ruff: rules and format
@@ -50,6 +52,14 @@ docs-check: setup ## generated pages are current, links lead somewhere, snippets
 
 docs: setup ## write the generated pages again
 	@PYTHONPATH=tests $(BIN)/python -m house.generated --write
+
+coverage: ## run the tests measured, then hold branch coverage against its floors
+	@$(MAKE) test COVERAGE=1
+	@$(MAKE) coverage-gate
+
+coverage-gate: setup # reads what `make test COVERAGE=1` measured
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage json --quiet -o - | $(BIN)/python .ci/coverage-gate
 
 wheel-test: setup ## build sdist and wheel, run the tests against the wheel in a fresh environment
 	@.ci/wheel-test $(ARGS)
@@ -86,4 +96,4 @@ $(BIN)/.ready: pyproject.toml requirements/dev.txt requirements/uv.txt .ci/find-
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: demo test lint format types contracts docs-check docs wheel-test bench sizes lock setup clean help
+.PHONY: demo test lint format types contracts docs-check docs coverage coverage-gate wheel-test bench sizes lock setup clean help

@@ -1,6 +1,7 @@
 """What importing costs: the library and the front door of the command line load nothing heavy."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -28,8 +29,12 @@ HEAVY = {
 def loaded(statement):
     """Modules that a fresh interpreter has after `statement`, beyond those of the interpreter itself."""
     code = f"import json, sys\n{statement}\nprint(json.dumps(sorted(sys.modules)))"
-    # -I: neither the working folder nor PYTHONPATH, so it is the installed package that is asked.
-    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    # -I: neither the working folder nor PYTHONPATH, so it is the installed package that is asked. Coverage,
+    # which would start in this process too, loads half of the list itself.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
     return set(json.loads(done.stdout))
 
 
