@@ -1,0 +1,42 @@
+"""Every error code, with what it means and what to do: the source of ``docs/reference/reasons.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+__all__ = ["ERROR_CODES"]
+
+ERROR_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "bad_input": ("A value is not acceptable.", "Correct the named field."),
+        "bad_field": ("A field is missing, unknown or of the wrong type.", "Correct the named field."),
+        "bad_json": ("The text is not strict JSON.", "Send one UTF-8 JSON value, no NaN, not too deep."),
+        "bad_time": ("A time of day, local time or instant is malformed.", "Write it as the remedy shows."),
+        "body_too_large": ("The body is larger than allowed.", "Send less; limits documents fit in 64 KiB."),
+        "capability_missing": ("The adapter does not offer what was asked.", "Use one that declares it."),
+        "conflict": ("The request contradicts what is stored.", "Read the present state, then decide."),
+        "duplicate_key": ("A JSON object has a key twice.", "Keep one of them."),
+        "internal": ("Maestro failed; the fault is ours.", "Report it with the request id."),
+        "lease_lost": (
+            "The lease expired, was released or has another token.",
+            "Stop the run; acquire anew.",
+        ),
+        "missing_extra": ("The command needs an optional dependency.", "Install the named extra."),
+        "no_such_document": (
+            "There is no document of this kind for the tenant.",
+            "PUT one; until then defaults hold.",
+        ),
+        "port_failed": ("A store or server did not answer.", "Retry after the time told."),
+        "run_package_conflict": (
+            "The run holds a slot for another package.",
+            "Use another run id, or release it.",
+        ),
+        "unknown_timezone": (
+            "The zone is not in the IANA database.",
+            "Use an IANA name such as Europe/Berlin.",
+        ),
+        "untrusted": ("Verification failed.", "Get the artefact from its owner again."),
+        "version_conflict": ("The document was changed meanwhile.", "GET it, merge, PUT with the new ETag."),
+    }
+)

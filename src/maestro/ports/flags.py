@@ -1,0 +1,51 @@
+"""Flags: switches with a rollback, read once per decision as a frozen snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Protocol
+
+from maestro.kernel.errors import BadInputError
+
+__all__ = ["FLAGS", "FlagSnapshot", "Flags"]
+
+FLAGS: Mapping[str, str] = MappingProxyType(
+    {
+        "run_windows_caps": "Enforce run windows and package caps; off: tell them as shadowDenies only.",
+    }
+)
+"""Every flag that the code reads, with what it does. All are on unless set otherwise."""
+
+
+class FlagSnapshot:
+    """The flags at one moment. Immutable; a decision sees one snapshot from start to end."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, bool] | None = None) -> None:
+        given = values or {}
+        for name in given:
+            if name not in FLAGS:
+                raise BadInputError(
+                    "is not a flag.",
+                    field=f"flags.{name}",
+                    remedy=f"Known flags: {', '.join(sorted(FLAGS))}.",
+                )
+        self._values = MappingProxyType(dict.fromkeys(FLAGS, True) | dict(given))
+
+    def enabled(self, name: str) -> bool:
+        """Whether the flag is on. Raises KeyError for a name that is not in ``FLAGS``."""
+        return self._values[name]
+
+    def as_dict(self) -> dict[str, bool]:
+        """All flags by name."""
+        return dict(self._values)
+
+
+class Flags(Protocol):
+    """Where flags come from."""
+
+    def snapshot(self) -> FlagSnapshot:
+        """The flags now. Cheap: called once for every decision."""
+        ...
