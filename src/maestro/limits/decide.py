@@ -1,0 +1,218 @@
+"""Where a run is judged. ``decide`` is the rule of the house; everything else feeds it or tells its answer."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+from msgspec import UNSET, UnsetType
+
+from maestro.calendar import TZDATA_VERSION
+from maestro.kernel.instants import epoch_seconds, from_epoch_seconds
+from maestro.limits.decision import Decision, Deny
+from maestro.limits.documents import WindowItem
+from maestro.limits.messages import duration, next_opening, plural
+from maestro.limits.policy import LimitsPolicy
+from maestro.limits.reasons import DenyReason
+from maestro.ports.leases import Caps, Usage
+
+__all__ = ["caps_for", "decide", "unavailable"]
+
+ESTIMATE_SECONDS = 30
+"""Advice of a cap deny when nothing is known of the runs that hold the slots."""
+
+_NO_USAGE = Usage()
+
+
+def decide(
+    policy: LimitsPolicy,
+    package: str,
+    now: datetime,
+    *,
+    expected: float | None = None,
+    usage: Usage | None = None,
+    enforce: bool = True,
+) -> Decision:
+    """Judge whether a run of the package may start at ``now``.
+
+    Args:
+        policy: the tenant's limits.
+        package: what the run runs.
+        now: the instant to judge, aware UTC.
+        expected: seconds the run will take, or None when unknown.
+        usage: unexpired leases now; None leaves caps unjudged (a lease store will judge them as it admits).
+        enforce: flag ``run_windows_caps``; False turns all denies but the tenant cap into shadow denies.
+    """
+    denies, opens_at = _calendar_denies(policy, now, expected)
+    if usage is not None:
+        denies += _cap_denies(policy, package, usage)
+    if not denies:
+        return _verdict(policy, now, (), (), None, _why_allowed(policy, package, usage or _NO_USAGE))
+    enforced, shadow = tuple(denies), tuple[Deny, ...]()
+    if not enforce:
+        enforced = tuple(deny for deny in denies if deny.reason is DenyReason.TENANT_CAP)
+        shadow = tuple(deny for deny in denies if deny.reason is not DenyReason.TENANT_CAP)
+        opens_at = None
+    why = " ".join(deny.message for deny in enforced) or _why_allowed(policy, package, usage or _NO_USAGE)
+    return _verdict(policy, now, enforced, shadow, opens_at, why)
+
+
+def caps_for(policy: LimitsPolicy, package: str, *, enforce: bool = True) -> Caps:
+    """The caps that a lease store must hold for a run of the package; ``enforce`` as in ``decide``."""
+    governing = policy.package_caps.governing(package) if enforce else None
+    return Caps(policy.max_concurrent, None if governing is None else governing[1])
+
+
+def unavailable(tenant: str, now: datetime, retry_after: float | None) -> Decision:
+    """The answer while the store is down: closed, because what cannot be counted cannot be admitted."""
+    seconds = None if retry_after is None else max(1, math.ceil(retry_after))
+    when = f"try again in {duration(seconds)}" if seconds else "ask the operator"
+    deny = Deny(
+        DenyReason.LIMITS_UNAVAILABLE,
+        f"The limits of {tenant} cannot be checked at the moment, so no run is started; {when}.",
+        seconds,
+    )
+    return Decision(False, (deny,), seconds, None, "default", "", TZDATA_VERSION, now, deny.message)
+
+
+def _verdict(
+    policy: LimitsPolicy,
+    now: datetime,
+    denies: tuple[Deny, ...],
+    shadow: tuple[Deny, ...],
+    opens_at: datetime | None,
+    explanation: str,
+) -> Decision:
+    retries = [deny.retry_after for deny in denies]
+    retry_after = None if not retries or None in retries else max(s for s in retries if s is not None)
+    return Decision(
+        not denies,
+        denies,
+        retry_after,
+        opens_at,
+        policy.source,
+        policy.revision,
+        TZDATA_VERSION,
+        now,
+        explanation,
+        shadow,
+    )
+
+
+def _calendar_denies(
+    policy: LimitsPolicy, now: datetime, expected: float | None
+) -> tuple[list[Deny], datetime | None]:
+    schedule = policy.schedule
+    if schedule.windows is None and not schedule.closures:
+        return [], None
+    at = epoch_seconds(now)
+    until = schedule.open_until(at)
+    fit = math.ceil(expected) if policy.must_fit and expected else 0
+    begins = at + (now.microsecond > 0)  # a run that starts within a second ends within one too
+    in_cutoff = until is not None and at >= until - policy.cutoff
+    too_long = until is not None and begins + fit > until
+    if until is not None and not in_cutoff and not too_long:
+        return [], None
+    opening = schedule.next_opening(begins, cutoff=policy.cutoff, fit=fit)
+    opens_at = None if opening is None else from_epoch_seconds(opening)
+    window, timezone = _opening_window(policy, opening)
+    when = next_opening(opens_at, timezone)
+    retry_after = None if opens_at is None else math.ceil((opens_at - now).total_seconds())
+
+    def deny(reason: DenyReason, why: str, *, cutoff: bool | UnsetType = UNSET) -> Deny:
+        return Deny(
+            reason,
+            f"{why}; {when}.",
+            retry_after,
+            opens_at=UNSET if opens_at is None else opens_at,
+            window=window,
+            timezone=timezone,
+            cutoff=cutoff,
+        )
+
+    denies = []
+    closure = schedule.closure_at(at)
+    if closure is not None:
+        because = f" ({closure.reason})" if closure.reason else ""
+        denies.append(deny(DenyReason.CLOSURE, f"Runs of {policy.tenant} are stopped by a closure{because}"))
+    if not schedule.in_window(at):
+        denies.append(
+            deny(
+                DenyReason.OUTSIDE_RUN_WINDOW,
+                f"Runs of {policy.tenant} may not start outside its run windows",
+            )
+        )
+    if until is not None:
+        left = duration(until - at)
+        if in_cutoff:
+            why = f"The run window of {policy.tenant} closes in {left}, too late for a new run to start"
+            denies.append(deny(DenyReason.OUTSIDE_RUN_WINDOW, why, cutoff=True))
+        if too_long:
+            why = f"The run would take {duration(fit)} but the run window of {policy.tenant} closes in {left}"
+            denies.append(deny(DenyReason.WINDOW_TOO_SHORT, why))
+    return denies, opens_at
+
+
+def _opening_window(policy: LimitsPolicy, opening: int | None) -> tuple[WindowItem | UnsetType, str]:
+    if opening is not None:
+        for window, item in policy.items:
+            if window.contains(opening):
+                return item, window.timezone
+    return UNSET, policy.timezone
+
+
+def _cap_denies(policy: LimitsPolicy, package: str, usage: Usage) -> list[Deny]:
+    denies = []
+    cap = policy.max_concurrent
+    if cap is not None and usage.tenant >= cap:
+        advice, when = _cap_advice(cap, usage.tenant_frees_in)
+        message = (
+            f"{policy.tenant} already has {plural(usage.tenant, 'run')} going and may have {cap}; {when}."
+            if cap
+            else f"{policy.tenant} may not start any run; {when}."
+        )
+        denies.append(
+            Deny(
+                DenyReason.TENANT_CAP, message, advice, cap=cap, current=usage.tenant, estimate=_known(advice)
+            )
+        )
+    governing = policy.package_caps.governing(package)
+    if governing is not None and usage.package >= governing[1]:
+        cap = governing[1]
+        advice, when = _cap_advice(cap, usage.package_frees_in)
+        message = (
+            f"{policy.tenant} already has {plural(usage.package, 'run')} of {package} going and may have {cap}; {when}."
+            if cap
+            else f"{policy.tenant} may not run {package}; {when}."
+        )
+        denies.append(
+            Deny(
+                DenyReason.PACKAGE_CAP,
+                message,
+                advice,
+                package=package,
+                cap=cap,
+                current=usage.package,
+                estimate=_known(advice),
+            )
+        )
+    return denies
+
+
+def _known(advice: int | None) -> bool | UnsetType:
+    return UNSET if advice is None else True
+
+
+def _cap_advice(cap: int, frees_in: float | None) -> tuple[int | None, str]:
+    """Seconds and words. A cap of 0 forbids, so nothing frees by itself."""
+    if cap == 0:
+        return None, "ask the operator to raise the cap"
+    seconds = ESTIMATE_SECONDS if frees_in is None else max(1, math.ceil(frees_in))
+    return seconds, f"a slot is expected to free in about {duration(seconds)}"
+
+
+def _why_allowed(policy: LimitsPolicy, package: str, usage: Usage) -> str:
+    where = "inside its run windows" if policy.restricted else "at any time"
+    if policy.max_concurrent is None:
+        return f"{policy.tenant} may run {package} {where}; {plural(usage.tenant, 'run')} going."
+    return f"{policy.tenant} may run {package} {where}; {usage.tenant} of {plural(policy.max_concurrent, 'run')} going."

@@ -1,0 +1,152 @@
+"""Documents compiled once, so that a decision is look-ups only."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import attrs
+from msgspec import UNSET
+
+from maestro.calendar import (
+    EVERY_DAY,
+    Closure,
+    Schedule,
+    Window,
+    parse_days,
+    parse_local,
+    parse_time_of_day,
+    zone,
+)
+from maestro.kernel.errors import BadInputError
+from maestro.limits.caps import PackageCaps
+from maestro.limits.decision import Source
+from maestro.limits.documents import (
+    ClosureItem,
+    LimitsFile,
+    PackageCapsDocument,
+    WindowItem,
+    WindowsDocument,
+    encode_document,
+    split_limits,
+)
+
+__all__ = ["LimitsPolicy", "compile_file", "compile_policy"]
+
+
+@attrs.frozen
+class LimitsPolicy:
+    """What one tenant may do, ready to be judged by.
+
+    Attributes:
+        tenant: whose.
+        schedule: windows and closures.
+        items: the documents' windows, in the order of the schedule's.
+        timezone: the tenant's zone, for messages where no window has one.
+        cutoff: seconds before the open time's end in which nothing may start.
+        must_fit: whether a run must end within the open time.
+        max_concurrent: cap on the tenant's runs, None for none.
+        package_caps: caps by package.
+        open_when_unavailable: whether the tenant chose to be judged by these documents while the store is down,
+            and may, having no caps that would need a count.
+        source: where the documents came from.
+        revision: names them.
+    """
+
+    tenant: str
+    schedule: Schedule
+    items: tuple[tuple[Window, WindowItem], ...]
+    timezone: str
+    cutoff: int
+    must_fit: bool
+    max_concurrent: int | None
+    package_caps: PackageCaps
+    open_when_unavailable: bool
+    source: Source
+    revision: str
+
+    @property
+    def restricted(self) -> bool:
+        """Whether windows restrict when runs may start."""
+        return self.schedule.windows is not None
+
+
+def compile_policy(
+    tenant: str,
+    windows: WindowsDocument | None,
+    caps: PackageCapsDocument | None,
+    *,
+    source: Source,
+    revision: str,
+) -> LimitsPolicy:
+    """Compile a tenant's documents; an absent one restricts nothing.
+
+    Raises:
+        BadInputError: a day, time, zone or closure that does not exist; names the field, value and remedy.
+    """
+    windows = windows or WindowsDocument(tenant)
+    zone(windows.timezone, "timezone")
+    items = None if windows.allowed_windows is UNSET else _windows(windows.allowed_windows, windows.timezone)
+    closures = [
+        _closure(item, windows.timezone, f"closures[{index}]") for index, item in enumerate(windows.closures)
+    ]
+    max_concurrent = None if caps is None or caps.max_concurrent is UNSET else caps.max_concurrent
+    package_caps = PackageCaps({} if caps is None else caps.package_caps)
+    return LimitsPolicy(
+        tenant=tenant,
+        schedule=Schedule(None if items is None else [window for window, _ in items], closures),
+        items=tuple(items or ()),
+        timezone=windows.timezone,
+        cutoff=windows.start_cutoff_seconds,
+        must_fit=windows.on_window_end == "must_fit",
+        max_concurrent=max_concurrent,
+        package_caps=package_caps,
+        open_when_unavailable=windows.on_unavailable == "open"
+        and max_concurrent is None
+        and not package_caps,
+        source=source,
+        revision=revision,
+    )
+
+
+def compile_file(limits: LimitsFile, *, source: Source = "file", tenant: str | None = None) -> LimitsPolicy:
+    """Compile a limits file; its revision is the digest of its canonical text, usage left out.
+
+    Raises:
+        BadInputError: as ``compile_policy``.
+    """
+    windows, caps = split_limits(limits)
+    digest = hashlib.sha256(encode_document(windows) + encode_document(caps)).hexdigest()
+    return compile_policy(
+        tenant or limits.tenant, windows, caps, source=source, revision=f"sha256:{digest[:16]}"
+    )
+
+
+def _windows(items: Sequence[WindowItem], default: str) -> list[tuple[Window, WindowItem]]:
+    return [(_window(item, default, f"allowedWindows[{index}]"), item) for index, item in enumerate(items)]
+
+
+def _window(item: WindowItem, default: str, field: str) -> Window:
+    timezone = default if item.timezone is UNSET else item.timezone
+    zone(timezone, f"{field}.timezone")
+    return Window(
+        days=EVERY_DAY if item.days is UNSET else parse_days(list(item.days), f"{field}.days"),
+        start=parse_time_of_day(item.start, f"{field}.start", end=False),
+        end=parse_time_of_day(item.end, f"{field}.end", end=True),
+        timezone=timezone,
+    )
+
+
+def _closure(item: ClosureItem, default: str, field: str) -> Closure:
+    timezone = default if item.timezone is UNSET else item.timezone
+    zone(timezone, f"{field}.timezone")
+    start, end = parse_local(item.start, f"{field}.start"), parse_local(item.end, f"{field}.end")
+    if end <= start:
+        raise BadInputError(
+            "is not after the closure's start.",
+            field=f"{field}.end",
+            value=item.end,
+            remedy="A closure ends after it starts.",
+            code="bad_time",
+        )
+    return Closure(start=start, end=end, timezone=timezone, reason=item.reason)

@@ -1,0 +1,121 @@
+"""Run limits for asyncio: the same door; stores that wait are called in threads, memory straight."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from maestro.limits.decision import Decision
+from maestro.limits.documents import LimitsFile
+from maestro.limits.revision import UNRESTRICTED
+from maestro.ports.capabilities import Capability
+from maestro.ports.clock import Clock
+from maestro.ports.documents import DocumentStore, StoredDocument
+from maestro.ports.flags import Flags
+from maestro.ports.leases import Lease, LeaseStore, Release
+from maestro.runtime.blocking import DEFAULT_TTL, BlockingLimits
+from maestro.runtime.slots import AsyncSlot, Slot
+
+__all__ = ["Limits"]
+
+T = TypeVar("T")
+
+
+class Limits:
+    """Decides, admits, renews and releases runs without blocking the event loop.
+
+    Arguments are those of ``BlockingLimits``; so are the errors.
+    """
+
+    def __init__(
+        self,
+        leases: LeaseStore,
+        clock: Clock,
+        documents: DocumentStore,
+        *,
+        flags: Flags | None = None,
+        defaults: LimitsFile = UNRESTRICTED,
+    ) -> None:
+        self.blocking = BlockingLimits(leases, clock, documents, flags=flags, defaults=defaults)
+        self._straight = Capability.IN_MEMORY in leases.capabilities & documents.capabilities
+
+    async def decide(
+        self,
+        *,
+        tenant: str,
+        package: str,
+        at: datetime | None = None,
+        expected: timedelta | float | None = None,
+    ) -> Decision:
+        """Explain without taking; see ``BlockingLimits.decide``."""
+        return await self.call(
+            partial(self.blocking.decide, tenant=tenant, package=package, at=at, expected=expected)
+        )
+
+    async def acquire(
+        self,
+        *,
+        run: str,
+        tenant: str,
+        package: str,
+        ttl: timedelta | float = DEFAULT_TTL,
+        expected: timedelta | float | None = None,
+    ) -> AsyncSlot | Decision:
+        """Take a slot for a run, or learn why not; see ``BlockingLimits.acquire``.
+
+        A caller that is cancelled meanwhile holds nothing: a slot that was taken all the same is given back.
+        """
+        take = partial(
+            self.blocking.acquire, run=run, tenant=tenant, package=package, ttl=ttl, expected=expected
+        )
+        taking = asyncio.ensure_future(self.call(take))
+        try:
+            answer = await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            taking.add_done_callback(_give_back)
+            raise
+        return AsyncSlot(self, answer) if isinstance(answer, Slot) else answer
+
+    async def renew(
+        self, *, tenant: str, run: str, token: int, ttl: timedelta | float = DEFAULT_TTL
+    ) -> Lease | Decision | None:
+        """Hold the slot for ``ttl`` from now; see ``BlockingLimits.renew``."""
+        return await self.call(partial(self.blocking.renew, tenant=tenant, run=run, token=token, ttl=ttl))
+
+    async def release(self, *, tenant: str, run: str, token: int) -> Release:
+        """Give the slot back; see ``BlockingLimits.release``."""
+        return await self.call(partial(self.blocking.release, tenant=tenant, run=run, token=token))
+
+    async def put(
+        self, limits: Mapping[str, Any] | LimitsFile, *, by: str
+    ) -> tuple[StoredDocument, StoredDocument]:
+        """Store both of a tenant's documents; see ``BlockingLimits.put``."""
+        return await self.call(partial(self.blocking.put, limits, by=by))
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """Run a blocking call of these limits where it may wait."""
+        return function() if self._straight else await asyncio.to_thread(function)
+
+    async def close(self) -> None:
+        """Stop background renewal; see ``BlockingLimits.close``."""
+        await asyncio.to_thread(self.blocking.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def _give_back(taken: asyncio.Future[Slot | Decision]) -> None:
+    if taken.cancelled() or taken.exception() is not None:
+        return
+    answer = taken.result()
+    if isinstance(answer, Slot) and answer.lease is not None and answer.lease.created:
+        asyncio.get_running_loop().run_in_executor(None, answer.release)
