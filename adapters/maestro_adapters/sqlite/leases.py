@@ -1,0 +1,257 @@
+"""Slot leases in a SQLite file, for the processes of one machine.
+
+A lease is a row; nothing else counts. Leases expire by the boot clock, which all processes of the machine read the
+same. When the machine restarts, every holder has died with it: the first to open the file under the new boot deletes
+all leases and moves the fencing token far ahead, since a power cut may have lost the last transactions (ADR-1104).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC
+from typing import Any, Final
+
+from maestro.kernel.errors import PortError
+from maestro.kernel.events import Event
+from maestro.kernel.instants import require_aware
+from maestro.ports.capabilities import Capability, refuse
+from maestro.ports.clock import BootClock
+from maestro.ports.leases import (
+    Caps,
+    Claim,
+    Full,
+    Lease,
+    Release,
+    Usage,
+    lease_nanoseconds,
+    run_package_conflict,
+)
+from maestro_adapters.clock import SystemClock
+from maestro_adapters.sqlite.database import Database, from_microseconds, microseconds
+from maestro_adapters.sqlite.outbox import SqliteOutbox, keep
+
+__all__ = ["SqliteLeases"]
+
+_TOKEN_STEP: Final = 2**20
+"""More tokens than can be given out between two syncs of the log, so a lost tail never makes one come twice."""
+
+_SWEEP_AFTER: Final = 256
+"""Leases that one store object creates between two deletions of all that have expired."""
+
+_COLUMNS: Final = "package, expires, token, ttl, acquired_at, expected, revision"
+_FIND: Final = f"SELECT {_COLUMNS} FROM leases WHERE tenant = ? AND run = ?"  # noqa: S608
+_COUNT_TENANT: Final = "SELECT count(*), 0 FROM leases WHERE tenant = ?2 AND expires > ?3"
+_COUNT_BOTH: Final = "SELECT count(*), total(package = ?1) FROM leases WHERE tenant = ?2 AND expires > ?3"
+_USAGE: Final = """
+    SELECT count(*), total(package = ?1), min(frees), min(frees) FILTER (WHERE package = ?1)
+    FROM (SELECT package, iif(ends > ?3, ends, expires) AS frees FROM leases WHERE tenant = ?2 AND expires > ?3)"""
+_ADVANCE: Final = "UPDATE fence SET token = token + 1 WHERE boot = ? RETURNING token"
+_PUT: Final = "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_RENEW: Final = f"""
+    UPDATE leases SET ttl = ?, expires = ? WHERE tenant = ? AND run = ? AND token = ? AND expires > ?
+    RETURNING {_COLUMNS}"""  # noqa: S608
+_RELEASE: Final = "DELETE FROM leases WHERE tenant = ? AND run = ?"
+_HELD: Final = "SELECT tenant, count(*) FROM leases WHERE expires > ? GROUP BY tenant"
+_SWEEP: Final = "DELETE FROM leases WHERE expires <= ?"
+
+
+class SqliteLeases:
+    """A lease store in a SQLite file (``LeaseStore``).
+
+    Args:
+        path: the file, made when missing; ``SqliteDocuments`` and ``SqliteOutbox`` may use the same.
+        clock: the boot clock by which leases expire; the system's when None. All users of one file need the same.
+        events: whether ``announce`` is taken; the events are read from ``outbox``.
+
+    Raises:
+        PortError: the file cannot be used, with path and remedy.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], clock: BootClock | None = None, *, events: bool = True
+    ) -> None:
+        clock = SystemClock() if clock is None else clock
+        self._nanoseconds = clock.nanoseconds
+        self._boot = clock.boot_id()
+        self._capabilities = frozenset(
+            {Capability.BLOCKING, Capability.DURABLE, Capability.SHARED}
+            | ({Capability.EVENTS} if events else set())
+        )
+        self._until_sweep = _SWEEP_AFTER
+        self._database = Database(path)
+        self.outbox = SqliteOutbox(self._database) if events else None
+        self._begin_boot()
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """``BLOCKING``, ``DURABLE``, ``SHARED``, and ``EVENTS`` unless switched off."""
+        return self._capabilities
+
+    def acquire(
+        self, claim: Claim, caps: Caps, announce: Callable[[Lease], Event] | None = None
+    ) -> Lease | Full:
+        """Take a slot; see ``LeaseStore.acquire``."""
+        self._check(announce)
+        tenant, run, package, ttl = claim.tenant, claim.run, claim.package, claim.ttl
+        lasts = lease_nanoseconds(ttl, "ttl")
+        takes = lease_nanoseconds(claim.expected, "expected") if claim.expected else 0
+        at = claim.at if claim.at.tzinfo is UTC else require_aware(claim.at, "at")
+        with self._database.writing() as cursor:
+            now = self._nanoseconds()
+            row = cursor.execute(_FIND, (tenant, run)).fetchone()
+            if row is not None and row[1] > now:
+                held = _lease(tenant, run, row, now)
+                if held.package != package:
+                    raise run_package_conflict(held, package)
+                return held
+            if _reached(cursor, claim, caps, now):
+                return Full(_usage(cursor, tenant, package, now))
+            token = self._next_token(cursor)
+            lease = Lease(
+                tenant, run, package, token, ttl, ttl, at, claim.expected, claim.revision, True, now / 1e9
+            )
+            ends = now + takes if takes else 0
+            cursor.execute(
+                _PUT,
+                (
+                    tenant,
+                    run,
+                    package,
+                    now + lasts,
+                    ends,
+                    token,
+                    ttl,
+                    microseconds(at),
+                    claim.expected,
+                    claim.revision,
+                ),
+            )
+            if announce is not None:
+                keep(cursor, announce(lease))
+            self._sweep_at_times(cursor, now)
+        return lease
+
+    def renew(
+        self, tenant: str, run: str, token: int, ttl: float, announce: Callable[[Lease], Event] | None = None
+    ) -> Lease | None:
+        """Hold it for ``ttl`` seconds from now; see ``LeaseStore.renew``."""
+        self._check(announce)
+        lasts = lease_nanoseconds(ttl, "ttl")
+        with self._database.writing() as cursor:
+            now = self._nanoseconds()
+            row = cursor.execute(_RENEW, (ttl, now + lasts, tenant, run, token, now)).fetchone()
+            if row is None:
+                return None
+            lease = _lease(tenant, run, row, now)
+            if announce is not None:
+                keep(cursor, announce(lease))
+        return lease
+
+    def release(
+        self, tenant: str, run: str, token: int, announce: Callable[[Lease], Event] | None = None
+    ) -> Release:
+        """Give the slot back; see ``LeaseStore.release``."""
+        self._check(announce)
+        with self._database.writing() as cursor:
+            now = self._nanoseconds()
+            row = cursor.execute(_FIND, (tenant, run)).fetchone()
+            if row is None or row[1] <= now:
+                return Release.ABSENT
+            if row[2] != token:
+                return Release.STALE
+            cursor.execute(_RELEASE, (tenant, run))
+            if announce is not None:
+                keep(cursor, announce(_lease(tenant, run, row, now)))
+        return Release.RELEASED
+
+    def find(self, tenant: str, run: str) -> Lease | None:
+        """The run's unexpired lease."""
+        with self._database.reading() as cursor:
+            row = cursor.execute(_FIND, (tenant, run)).fetchone()
+            now = self._nanoseconds()
+        return None if row is None or row[1] <= now else _lease(tenant, run, row, now)
+
+    def usage(self, tenant: str, package: str) -> Usage:
+        """Unexpired leases of the tenant and of its package."""
+        with self._database.reading() as cursor:
+            return _usage(cursor, tenant, package, self._nanoseconds())
+
+    def held(self) -> dict[str, int]:
+        """Unexpired leases by tenant."""
+        with self._database.reading() as cursor:
+            return dict(cursor.execute(_HELD, (self._nanoseconds(),)).fetchall())
+
+    def close(self) -> None:
+        """Close the file; the leases stay."""
+        self._database.close()
+
+    def _check(self, announce: Callable[[Lease], Event] | None) -> None:
+        if announce is not None and self.outbox is None:
+            raise refuse(Capability.EVENTS, self)
+
+    def _begin_boot(self) -> None:
+        """Make the file's leases those of this boot."""
+        with self._database.reading() as cursor:
+            row = cursor.execute("SELECT boot FROM fence").fetchone()
+        if row is not None and row[0] == self._boot:
+            return
+        with self._database.durably() as cursor:
+            row = cursor.execute("SELECT boot, token FROM fence").fetchone()
+            if row is None:
+                cursor.execute("INSERT INTO fence VALUES (?, 0)", (self._boot,))
+            elif row[0] != self._boot:
+                cursor.execute("DELETE FROM leases")
+                cursor.execute("UPDATE fence SET boot = ?, token = ?", (self._boot, row[1] + _TOKEN_STEP))
+
+    def _next_token(self, cursor: sqlite3.Cursor) -> int:
+        row = cursor.execute(_ADVANCE, (self._boot,)).fetchone()
+        if row is None:
+            raise PortError(
+                f"{self._database.path} has been taken over by another boot or machine.",
+                code="store_other_boot",
+                retry_after=None,
+                remedy="Keep the file on a disk of one machine; share slots between machines through a server.",
+            )
+        return int(row[0])
+
+    def _sweep_at_times(self, cursor: sqlite3.Cursor, now: int) -> None:
+        """Delete expired leases now and then, so that those of crashed holders never pile up."""
+        self._until_sweep -= 1
+        if self._until_sweep <= 0:
+            self._until_sweep = _SWEEP_AFTER
+            cursor.execute(_SWEEP, (now,))
+
+
+def _reached(cursor: sqlite3.Cursor, claim: Claim, caps: Caps, now: int) -> bool:
+    """Whether a cap leaves no room; only what is capped is counted."""
+    if caps.package is not None:
+        query = _COUNT_BOTH
+    elif caps.tenant is not None:
+        query = _COUNT_TENANT
+    else:
+        return False
+    tenant, package = cursor.execute(query, (claim.package, claim.tenant, now)).fetchone()
+    return (caps.tenant is not None and tenant >= caps.tenant) or (
+        caps.package is not None and package >= caps.package
+    )
+
+
+def _usage(cursor: sqlite3.Cursor, tenant: str, package: str, now: int) -> Usage:
+    row = cursor.execute(_USAGE, (package, tenant, now)).fetchone()
+    count, same, frees, same_frees = row
+    return Usage(
+        tenant=count,
+        package=int(same),
+        tenant_frees_in=None if frees is None else (frees - now) / 1e9,
+        package_frees_in=None if same_frees is None else (same_frees - now) / 1e9,
+    )
+
+
+def _lease(tenant: str, run: str, row: tuple[Any, ...], now: int) -> Lease:
+    package, expires, token, ttl, acquired_at, expected, revision = row
+    return Lease(
+        tenant, run, package, token, ttl, (expires - now) / 1e9, from_microseconds(acquired_at),
+        expected, revision, False, now / 1e9,
+    )  # fmt: skip
