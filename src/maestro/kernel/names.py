@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from maestro.kernel.errors import BadInputError
 
@@ -38,6 +39,12 @@ def require_package_pattern(pattern: str, field: str) -> str:
 
 
 def _require(allowed: re.Pattern[str], name: str, field: str, remedy: str) -> str:
-    if allowed.fullmatch(name) is None:
+    if not _fits(allowed, name):
         raise BadInputError("is not a valid name.", field=field, value=name or '""', remedy=remedy)
     return name
+
+
+@lru_cache(maxsize=4096)
+def _fits(allowed: re.Pattern[str], name: str) -> bool:
+    """Tenants and packages are few and asked about often, so the answer is kept."""
+    return allowed.fullmatch(name) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import datetime
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from maestro.calendar import TZDATA_VERSION
 from maestro.kernel.instants import epoch_seconds, from_epoch_seconds
@@ -102,63 +102,69 @@ def _verdict(
 def _calendar_denies(
     policy: LimitsPolicy, now: datetime, expected: float | None
 ) -> tuple[list[Deny], datetime | None]:
+    """The denies of closures, windows, cutoff and fit, and the first instant that all of them admit."""
     schedule = policy.schedule
     if schedule.windows is None and not schedule.closures:
         return [], None
     at = epoch_seconds(now)
-    until = schedule.open_until(at)
-    fit = math.ceil(expected) if policy.must_fit and expected else 0
     begins = at + (now.microsecond > 0)  # a run that starts within a second ends within one too
+    fit = math.ceil(expected) if policy.must_fit and expected else 0
+    until = schedule.open_until(at)
     in_cutoff = until is not None and at >= until - policy.cutoff
     too_long = until is not None and begins + fit > until
     if until is not None and not in_cutoff and not too_long:
         return [], None
-    opening = schedule.next_opening(begins, cutoff=policy.cutoff, fit=fit)
-    opens_at = None if opening is None else from_epoch_seconds(opening)
-    window, timezone = _opening_window(policy, opening)
-    when = next_opening(opens_at, timezone)
-    retry_after = None if opens_at is None else math.ceil((opens_at - now).total_seconds())
+    advice = _next_opening(policy, now, begins, fit)
+    denies = []
+    if (closure := schedule.closure_at(at)) is not None:
+        because = f" ({closure.reason})" if closure.reason else ""
+        denies.append(
+            advice.deny(DenyReason.CLOSURE, f"Runs of {policy.tenant} are stopped by a closure{because}")
+        )
+    if not schedule.in_window(at):
+        why = f"Runs of {policy.tenant} may not start outside its run windows"
+        denies.append(advice.deny(DenyReason.OUTSIDE_RUN_WINDOW, why))
+    closes = f"the run window of {policy.tenant} closes in {duration((until or at) - at)}"
+    if in_cutoff:
+        why = f"No new run may start because {closes}"
+        denies.append(advice.deny(DenyReason.OUTSIDE_RUN_WINDOW, why, cutoff=True))
+    if too_long:
+        why = f"The run would take {duration(fit)} but {closes}"
+        denies.append(advice.deny(DenyReason.WINDOW_TOO_SHORT, why))
+    return denies, advice.opens_at
 
-    def deny(reason: DenyReason, why: str, *, cutoff: bool | UnsetType = UNSET) -> Deny:
+
+class _Advice(Struct, frozen=True, gc=False):
+    """When to come back: what all calendar denies of one decision say alike."""
+
+    opens_at: datetime | None
+    retry_after: int | None
+    window: WindowItem | UnsetType
+    timezone: str
+
+    def deny(self, reason: DenyReason, why: str, *, cutoff: bool | UnsetType = UNSET) -> Deny:
         return Deny(
             reason,
-            f"{why}; {when}.",
-            retry_after,
-            opens_at=UNSET if opens_at is None else opens_at,
-            window=window,
-            timezone=timezone,
+            f"{why}; {next_opening(self.opens_at, self.timezone)}.",
+            self.retry_after,
+            opens_at=UNSET if self.opens_at is None else self.opens_at,
+            window=self.window,
+            timezone=self.timezone,
             cutoff=cutoff,
         )
 
-    denies = []
-    closure = schedule.closure_at(at)
-    if closure is not None:
-        because = f" ({closure.reason})" if closure.reason else ""
-        denies.append(deny(DenyReason.CLOSURE, f"Runs of {policy.tenant} are stopped by a closure{because}"))
-    if not schedule.in_window(at):
-        denies.append(
-            deny(
-                DenyReason.OUTSIDE_RUN_WINDOW,
-                f"Runs of {policy.tenant} may not start outside its run windows",
-            )
-        )
-    if until is not None:
-        left = duration(until - at)
-        if in_cutoff:
-            why = f"The run window of {policy.tenant} closes in {left}, too late for a new run to start"
-            denies.append(deny(DenyReason.OUTSIDE_RUN_WINDOW, why, cutoff=True))
-        if too_long:
-            why = f"The run would take {duration(fit)} but the run window of {policy.tenant} closes in {left}"
-            denies.append(deny(DenyReason.WINDOW_TOO_SHORT, why))
-    return denies, opens_at
 
-
-def _opening_window(policy: LimitsPolicy, opening: int | None) -> tuple[WindowItem | UnsetType, str]:
-    if opening is not None:
-        for window, item in policy.items:
-            if window.contains(opening):
-                return item, window.timezone
-    return UNSET, policy.timezone
+def _next_opening(policy: LimitsPolicy, now: datetime, begins: int, fit: int) -> _Advice:
+    schedule = policy.schedule
+    opening = schedule.next_opening(begins, cutoff=policy.cutoff, fit=fit)
+    if opening is None:
+        return _Advice(None, None, UNSET, policy.timezone)
+    opens_at = from_epoch_seconds(opening)
+    retry_after = math.ceil((opens_at - now).total_seconds())
+    window = schedule.window_at(opening)
+    if window is None or schedule.windows is None:
+        return _Advice(opens_at, retry_after, UNSET, policy.timezone)
+    return _Advice(opens_at, retry_after, policy.items[schedule.windows.index(window)], window.timezone)
 
 
 def _cap_denies(policy: LimitsPolicy, package: str, usage: Usage) -> list[Deny]:

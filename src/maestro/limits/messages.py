@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 
 from maestro.calendar import zone
 
@@ -26,6 +27,7 @@ _MONTHS = (
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
+@lru_cache(maxsize=1024)
 def local_time(instant: datetime, timezone: str) -> str:
     """For example ``Tuesday 31 March 2026 at 22:00 (Europe/Berlin)``; seconds only when there are any.
 
@@ -43,6 +45,7 @@ def next_opening(opens_at: datetime | None, timezone: str) -> str:
     return f"the next start is possible on {local_time(opens_at, timezone)}"
 
 
+@lru_cache(maxsize=1024)
 def duration(seconds: int) -> str:
     """The two greatest units: ``1 hour 30 minutes``, ``45 seconds``."""
     parts = []

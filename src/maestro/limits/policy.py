@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 
 import attrs
 from msgspec import UNSET
@@ -41,7 +40,7 @@ class LimitsPolicy:
     Attributes:
         tenant: whose.
         schedule: windows and closures.
-        items: the documents' windows, in the order of the schedule's.
+        items: the document's windows, in the order of the schedule's.
         timezone: the tenant's zone, for messages where no window has one.
         cutoff: seconds before the open time's end in which nothing may start.
         must_fit: whether a run must end within the open time.
@@ -55,7 +54,7 @@ class LimitsPolicy:
 
     tenant: str
     schedule: Schedule
-    items: tuple[tuple[Window, WindowItem], ...]
+    items: tuple[WindowItem, ...]
     timezone: str
     cutoff: int
     must_fit: bool
@@ -86,7 +85,8 @@ def compile_policy(
     """
     windows = windows or WindowsDocument(tenant)
     zone(windows.timezone, "timezone")
-    items = None if windows.allowed_windows is UNSET else _windows(windows.allowed_windows, windows.timezone)
+    items = () if windows.allowed_windows is UNSET else tuple(windows.allowed_windows)
+    opens = [_window(item, windows.timezone, f"allowedWindows[{index}]") for index, item in enumerate(items)]
     closures = [
         _closure(item, windows.timezone, f"closures[{index}]") for index, item in enumerate(windows.closures)
     ]
@@ -94,8 +94,8 @@ def compile_policy(
     package_caps = PackageCaps({} if caps is None else caps.package_caps)
     return LimitsPolicy(
         tenant=tenant,
-        schedule=Schedule(None if items is None else [window for window, _ in items], closures),
-        items=tuple(items or ()),
+        schedule=Schedule(None if windows.allowed_windows is UNSET else opens, closures),
+        items=items,
         timezone=windows.timezone,
         cutoff=windows.start_cutoff_seconds,
         must_fit=windows.on_window_end == "must_fit",
@@ -120,10 +120,6 @@ def compile_file(limits: LimitsFile, *, source: Source = "file", tenant: str | N
     return compile_policy(
         tenant or limits.tenant, windows, caps, source=source, revision=f"sha256:{digest[:16]}"
     )
-
-
-def _windows(items: Sequence[WindowItem], default: str) -> list[tuple[Window, WindowItem]]:
-    return [(_window(item, default, f"allowedWindows[{index}]"), item) for index, item in enumerate(items)]
 
 
 def _window(item: WindowItem, default: str, field: str) -> Window:
