@@ -8,6 +8,9 @@ MAKEFLAGS += --no-print-directory
 
 # Never download an interpreter behind the user's back: the one on the machine is used, or it is an error.
 export UV_PYTHON_DOWNLOADS := never
+# Compiled once at set-up, or each of the many short processes of the tests would compile all it imports.
+export UV_COMPILE_BYTECODE := 1
+unexport PYTHONDONTWRITEBYTECODE
 # An environment that happens to be active must not be mistaken for ours.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 

@@ -16,8 +16,12 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
+import urllib.parse
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import hypothesis
@@ -99,6 +103,20 @@ class Prometheus:
         fresh.write_text(json.dumps([{"targets": [target], "labels": labels}]))
         fresh.chmod(0o644)
         fresh.replace(self.targets.with_suffix(".json"))
+
+    def query(self, promql: str) -> list[dict[str, Any]]:
+        """The samples of an instant query."""
+        url = f"{self.address}/api/v1/query?{urllib.parse.urlencode({'query': promql})}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return json.load(answer)["data"]["result"]
+
+    def wait_for(self, promql: str, seconds: float = 20) -> dict[str, Any]:
+        """The first sample of a query that has one, as soon as it has one."""
+        end = time.monotonic() + seconds
+        while not (samples := self.query(promql)):
+            assert time.monotonic() < end, f"nothing in {seconds} s: {promql}"
+            time.sleep(0.1)
+        return samples[0]
 
 
 @pytest.fixture(scope="session")
@@ -183,10 +201,11 @@ class Account:
         self.faults: set[str] = set()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "call" and not report.skipped:
-            self.ran += 1
+        # An expected failure is reported as a skip, but it ran.
         if report.skipped and not hasattr(report, "wasxfail"):
             self.skipped(report)
+        elif report.when == "call":
+            self.ran += 1
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.skipped:

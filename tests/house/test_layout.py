@@ -14,7 +14,7 @@ def test_each_package_is_typed_and_alone_in_its_root(name):
     folder = PACKAGES[name]
     assert (folder / "py.typed").is_file()
     # An editable install puts the root on sys.path: anything else in it would become importable by accident.
-    beside = {path.name for path in folder.parent.iterdir()} - {"__pycache__"}
+    beside = {path.name for path in folder.parent.iterdir() if path.name[0] not in "._"}
     assert beside == {name}
 
 
