@@ -210,13 +210,3 @@ def run_package_conflict(held: Lease, package: str) -> ConflictError:
         code="run_package_conflict",
         remedy="Use another run id, or release the slot first.",
     )
-
-
-def require_same_package(lease: Lease, claim: Claim) -> None:
-    """Raise ConflictError ``run_package_conflict`` when the run holds a slot for another package."""
-    if lease.package != claim.package:
-        raise ConflictError(
-            f"Run {claim.run} of {claim.tenant} already holds a slot for {lease.package}, not {claim.package}.",
-            code="run_package_conflict",
-            remedy="Use another run id, or release the run first.",
-        )

@@ -31,7 +31,7 @@ from maestro.ports.capabilities import Capability
 from maestro.ports.clock import Clock
 from maestro.ports.documents import DocumentStore, StoredDocument
 from maestro.ports.flags import Flags, FlagSnapshot
-from maestro.ports.leases import Claim, Full, Lease, LeaseStore, Release, require_same_package
+from maestro.ports.leases import Claim, Full, Lease, LeaseStore, Release, run_package_conflict
 from maestro.runtime.policies import Policies
 from maestro.runtime.renewal import Renewer
 from maestro.runtime.slots import Slot
@@ -245,7 +245,8 @@ class BlockingLimits:
         """A run that asks again for the slot it holds gets it; else tell caps beside the calendar's denies."""
         lease = self.leases.find(claim.tenant, claim.run)
         if lease is not None:
-            require_same_package(lease, claim)
+            if lease.package != claim.package:
+                raise run_package_conflict(lease, claim.package)
             return Slot(self, lease, verdict)
         usage = self.leases.usage(claim.tenant, claim.package)
         return decide(policy, claim.package, claim.at, expected=claim.expected, usage=usage)
