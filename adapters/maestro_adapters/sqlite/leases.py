@@ -42,17 +42,31 @@ _SWEEP_AFTER: Final = 256
 
 _COLUMNS: Final = "package, expires, token, ttl, acquired_at, expected, revision"
 _FIND: Final = f"SELECT {_COLUMNS} FROM leases WHERE tenant = ? AND run = ?"  # noqa: S608
-_COUNT_TENANT: Final = "SELECT count(*), 0 FROM leases WHERE tenant = ?2 AND expires > ?3"
-_COUNT_BOTH: Final = "SELECT count(*), total(package = ?1) FROM leases WHERE tenant = ?2 AND expires > ?3"
 _USAGE: Final = """
     SELECT count(*), total(package = ?1), min(frees), min(frees) FILTER (WHERE package = ?1)
     FROM (SELECT package, iif(ends > ?3, ends, expires) AS frees FROM leases WHERE tenant = ?2 AND expires > ?3)"""
-_ADVANCE: Final = "UPDATE fence SET token = token + 1 WHERE boot = ? RETURNING token"
+# The whole admission is the condition under which the fencing token moves: one statement, and only what is capped is
+# counted. Indexed by whether the tenant and the package are capped.
+_ADMIT: Final = """
+    UPDATE fence SET token = token + 1
+    WHERE boot = :boot
+    AND NOT EXISTS (SELECT 1 FROM leases WHERE tenant = :tenant AND run = :run AND expires > :now)"""
+_TENANT_ROOM: Final = """
+    AND :tenant_cap > (SELECT count(*) FROM leases WHERE tenant = :tenant AND expires > :now)"""
+_PACKAGE_ROOM: Final = """
+    AND :package_cap >
+        (SELECT count(*) FROM leases WHERE tenant = :tenant AND expires > :now AND package = :package)"""
+_ADMITS: Final = {
+    (False, False): f"{_ADMIT} RETURNING token",
+    (True, False): f"{_ADMIT}{_TENANT_ROOM} RETURNING token",
+    (False, True): f"{_ADMIT}{_PACKAGE_ROOM} RETURNING token",
+    (True, True): f"{_ADMIT}{_TENANT_ROOM}{_PACKAGE_ROOM} RETURNING token",
+}
 _PUT: Final = "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _RENEW: Final = f"""
     UPDATE leases SET ttl = ?, expires = ? WHERE tenant = ? AND run = ? AND token = ? AND expires > ?
     RETURNING {_COLUMNS}"""  # noqa: S608
-_RELEASE: Final = "DELETE FROM leases WHERE tenant = ? AND run = ?"
+_RELEASE: Final = f"DELETE FROM leases WHERE tenant = ? AND run = ? AND token = ? RETURNING {_COLUMNS}"  # noqa: S608
 _HELD: Final = "SELECT tenant, count(*) FROM leases WHERE expires > ? GROUP BY tenant"
 _SWEEP: Final = "DELETE FROM leases WHERE expires <= ?"
 
@@ -100,15 +114,9 @@ class SqliteLeases:
         at = claim.at if claim.at.tzinfo is UTC else require_aware(claim.at, "at")
         with self._database.writing() as cursor:
             now = self._nanoseconds()
-            row = cursor.execute(_FIND, (tenant, run)).fetchone()
-            if row is not None and row[1] > now:
-                held = _lease(tenant, run, row, now)
-                if held.package != package:
-                    raise run_package_conflict(held, package)
-                return held
-            if _reached(cursor, claim, caps, now):
-                return Full(_usage(cursor, tenant, package, now))
-            token = self._next_token(cursor)
+            token = self._admit(cursor, claim, caps, now)
+            if token is None:
+                return self._not_admitted(cursor, claim, now)
             lease = Lease(
                 tenant, run, package, token, ttl, ttl, at, claim.expected, claim.revision, True, now / 1e9
             )
@@ -156,12 +164,12 @@ class SqliteLeases:
         self._check(announce)
         with self._database.writing() as cursor:
             now = self._nanoseconds()
-            row = cursor.execute(_FIND, (tenant, run)).fetchone()
-            if row is None or row[1] <= now:
+            row = cursor.execute(_RELEASE, (tenant, run, token)).fetchone()
+            if row is None:
+                row = cursor.execute(_FIND, (tenant, run)).fetchone()
+                return Release.ABSENT if row is None or row[1] <= now else Release.STALE
+            if row[1] <= now:
                 return Release.ABSENT
-            if row[2] != token:
-                return Release.STALE
-            cursor.execute(_RELEASE, (tenant, run))
             if announce is not None:
                 keep(cursor, announce(_lease(tenant, run, row, now)))
         return Release.RELEASED
@@ -205,16 +213,39 @@ class SqliteLeases:
                 cursor.execute("DELETE FROM leases")
                 cursor.execute("UPDATE fence SET boot = ?, token = ?", (self._boot, row[1] + _TOKEN_STEP))
 
-    def _next_token(self, cursor: sqlite3.Cursor) -> int:
-        row = cursor.execute(_ADVANCE, (self._boot,)).fetchone()
-        if row is None:
+    def _admit(self, cursor: sqlite3.Cursor, claim: Claim, caps: Caps, now: int) -> int | None:
+        """The next fencing token when the claim may have a slot."""
+        asked = {
+            "boot": self._boot,
+            "tenant": claim.tenant,
+            "run": claim.run,
+            "package": claim.package,
+            "now": now,
+            "tenant_cap": caps.tenant,
+            "package_cap": caps.package,
+        }
+        row = cursor.execute(_ADMITS[caps.tenant is not None, caps.package is not None], asked).fetchone()
+        return None if row is None else int(row[0])
+
+    def _not_admitted(self, cursor: sqlite3.Cursor, claim: Claim, now: int) -> Lease | Full:
+        """Why there was no token: the run holds a slot, there is no room, or the file is another boot's."""
+        self._require_boot(cursor)
+        row = cursor.execute(_FIND, (claim.tenant, claim.run)).fetchone()
+        if row is None or row[1] <= now:
+            return Full(_usage(cursor, claim.tenant, claim.package, now))
+        held = _lease(claim.tenant, claim.run, row, now)
+        if held.package != claim.package:
+            raise run_package_conflict(held, claim.package)
+        return held
+
+    def _require_boot(self, cursor: sqlite3.Cursor) -> None:
+        if cursor.execute("SELECT boot FROM fence").fetchone()[0] != self._boot:
             raise PortError(
                 f"{self._database.path} has been taken over by another boot or machine.",
                 code="store_other_boot",
                 retry_after=None,
                 remedy="Keep the file on a disk of one machine; share slots between machines through a server.",
             )
-        return int(row[0])
 
     def _sweep_at_times(self, cursor: sqlite3.Cursor, now: int) -> None:
         """Delete expired leases now and then, so that those of crashed holders never pile up."""
@@ -222,20 +253,6 @@ class SqliteLeases:
         if self._until_sweep <= 0:
             self._until_sweep = _SWEEP_AFTER
             cursor.execute(_SWEEP, (now,))
-
-
-def _reached(cursor: sqlite3.Cursor, claim: Claim, caps: Caps, now: int) -> bool:
-    """Whether a cap leaves no room; only what is capped is counted."""
-    if caps.package is not None:
-        query = _COUNT_BOTH
-    elif caps.tenant is not None:
-        query = _COUNT_TENANT
-    else:
-        return False
-    tenant, package = cursor.execute(query, (claim.package, claim.tenant, now)).fetchone()
-    return (caps.tenant is not None and tenant >= caps.tenant) or (
-        caps.package is not None and package >= caps.package
-    )
 
 
 def _usage(cursor: sqlite3.Cursor, tenant: str, package: str, now: int) -> Usage:
