@@ -74,6 +74,11 @@ bench: setup ## run the benchmarks (ARGS=... is passed on)
 sizes: setup ## report long files and functions
 	@PYTHONPATH=tests $(BIN)/python -m house.sizes
 
+verifytypes: setup ## report how complete the public types are (pyright; needs node)
+	@for package in $(notdir $(PACKAGES)); do \
+	  echo "$$package:"; PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/pyright --ignoreexternal --verifytypes $$package || true; \
+	done | grep -E '^[a-z_]+:$$|error:|completeness'
+
 lock: $(BIN)/.ready ## pin the newest allowed versions again, with hashes
 	@.ci/lock
 
@@ -99,4 +104,4 @@ $(BIN)/.ready: pyproject.toml requirements/dev.txt requirements/uv.txt .ci/find-
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: demo test lint format types contracts docs-check docs coverage coverage-gate wheel-test bench sizes lock setup clean help
+.PHONY: demo test lint format types contracts docs-check docs coverage coverage-gate wheel-test bench sizes verifytypes lock setup clean help
