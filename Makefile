@@ -24,10 +24,6 @@ COVERAGE ?=
 ARGS ?=
 PACKAGES := src/maestro adapters/maestro_adapters sidecar/maestro_sidecar policy/maestro_policy
 
-# uv from PATH if there is one, else a pinned one in a private environment. Looked up only by the recipes
-# that need it, so an unchanged tree pays nothing.
-UV = $$(command -v uv || echo $(CURDIR)/.venv-tools/bin/uv)
-
 ##@ The two commands
 demo: setup ## run the main job on embedded defaults, no server needed (ARGS="--serve" for more)
 	@$(BIN)/maestro demo $(ARGS)
@@ -79,7 +75,7 @@ verifytypes: setup ## report how complete the public types are (pyright; needs n
 	  echo "$$package:"; PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/pyright --ignoreexternal --verifytypes $$package || true; \
 	done | grep -E '^[a-z_]+:$$|error:|completeness'
 
-lock: $(BIN)/.ready ## pin the newest allowed versions again, with hashes
+lock: ## pin the newest allowed versions again, with hashes
 	@.ci/lock
 
 setup: $(BIN)/.ready ## make .venv only
@@ -94,14 +90,13 @@ help: ## this list
 
 # The order matters: uv, then the interpreter, then exactly the pinned packages, then this project over them.
 # hatchling is among the pins, so the editable install needs no network and no second resolution.
-$(BIN)/.ready: pyproject.toml requirements/dev.txt requirements/uv.txt .ci/find-python
-	@if ! command -v uv >/dev/null && ! .venv-tools/bin/uv --version >/dev/null 2>&1; then .ci/bootstrap-uv; fi
+$(BIN)/.ready: pyproject.toml requirements/dev.txt
 	@python=$$(.ci/find-python); \
 	$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "setup: new environment $(VENV) from $$python"; $(UV) venv --quiet --clear --python "$$python" $(VENV); }
+	  echo "setup: new environment $(VENV) from $$python"; .ci/uv venv --quiet --clear --python "$$python" $(VENV); }
 	@echo "setup: installing pinned packages"
-	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
-	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@.ci/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@.ci/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .PHONY: demo test lint format types contracts docs-check docs coverage coverage-gate wheel-test bench sizes verifytypes lock setup clean help
