@@ -28,8 +28,8 @@ FOREVER = 2**62
 """The end of an open span that does not end within `HORIZON`; later than any instant."""
 
 _WEEK = 7 * DAY
-_WEEKS = HORIZON // _WEEK + 3
-"""Weeks that reach from any instant of the first one beyond its horizon."""
+_WEEKS = HORIZON // _WEEK + 2
+"""Weeks that hold an instant and its horizon, whatever day of the week it is."""
 
 _Owners = tuple[tuple[int, ...], tuple[int | None, ...]]
 """What `first_of` returns."""
@@ -75,11 +75,11 @@ class Schedule:
 
     @_open_in.default
     def _memo_of_open_spans(self) -> Callable[[int], _Spans]:
-        return lru_cache(maxsize=_WEEKS + 2)(partial(_open_spans, self.windows, self.closures))
+        return lru_cache(maxsize=_WEEKS)(partial(_open_spans, self.windows, self.closures))
 
     @_end_after.default
     def _memo_of_ends(self) -> Callable[[int], int]:
-        return lru_cache(maxsize=_WEEKS + 2)(partial(_end_after, self.windows, self.closures))
+        return lru_cache(maxsize=_WEEKS)(partial(_end_after, self.windows, self.closures))
 
     def __reduce__(self) -> tuple[type[Schedule], tuple[object, ...]]:
         """Copied and sent without its memos."""

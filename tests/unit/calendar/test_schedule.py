@@ -119,11 +119,12 @@ def test_a_span_over_many_weeks_ends_where_it_ends():
     assert schedule.open_until(end) is None
 
 
-def test_the_end_is_sought_as_far_as_the_horizon():
-    schedule = Schedule(None, [closure(NOON + HORIZON, 60)])
-    assert schedule.open_until(NOON) == NOON + HORIZON
-    assert schedule.open_until(NOON - 1) == FOREVER
-    assert schedule.open_until(NOON - 30 * DAY) == FOREVER
+@pytest.mark.parametrize("t", [NOON, at("2026-06-04") - 1, at("2026-06-04"), at("2026-06-04") + 1])
+def test_the_end_is_sought_as_far_as_the_horizon(t):
+    schedule = Schedule(None, [closure(t + HORIZON, 60)])
+    assert schedule.open_until(t) == t + HORIZON
+    assert schedule.open_until(t - 1) == FOREVER
+    assert schedule.open_until(t - 30 * DAY) == FOREVER
 
 
 # ---- the next opening ------------------------------------------------------------------------------------
