@@ -54,7 +54,9 @@ class Closure:
         """Refuse what is no closure."""
         if self._until <= self._from:
             remedy = "Put the end after the start."
-            raise BadInputError("is not after start.", field="end", value=self.end.isoformat(), remedy=remedy)
+            raise BadInputError(
+                "is not after start.", field="end", value=self.end.isoformat(), remedy=remedy, code="bad_time"
+            )
         zone(self.timezone)
 
     def contains(self, seconds: int) -> bool:
@@ -91,15 +93,15 @@ def parse_local(text: str, field: str) -> datetime:
         field: where it stands in the caller's document, for the message.
 
     Raises:
-        BadInputError: a date alone, an offset, another form, or no such day or time.
+        BadInputError: `bad_time`; a date alone, an offset, another form, or no such day or time.
     """
     if _LOCAL.fullmatch(text) is None:
-        raise BadInputError(_fault(text), field=field, value=text or '""', remedy=_REMEDY)
+        raise BadInputError(_fault(text), field=field, value=text or '""', remedy=_REMEDY, code="bad_time")
     try:
         return datetime.fromisoformat(text)
     except ValueError:
         raise BadInputError(
-            "names no day of the calendar.", field=field, value=text, remedy=_REMEDY
+            "names no day of the calendar.", field=field, value=text, remedy=_REMEDY, code="bad_time"
         ) from None
 
 
@@ -118,5 +120,6 @@ def _wall(local: datetime, field: str) -> int:
             field=field,
             value=local.isoformat(),
             remedy=_REMEDY,
+            code="bad_time",
         )
     return epoch_seconds(local.replace(tzinfo=UTC))

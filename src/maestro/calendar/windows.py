@@ -110,21 +110,31 @@ def parse_time_of_day(text: str, field: str, *, end: bool) -> int:
         end: whether it ends a window; only then it may be ``24:00``.
 
     Raises:
-        BadInputError: another form, no time of a day, or ``24:00`` as a start.
+        BadInputError: `bad_time`; another form, no time of a day, or ``24:00`` as a start.
     """
     match = _TIME.fullmatch(text)
     if match is None:
-        raise BadInputError("is not a time of day.", field=field, value=text or '""', remedy=_TIME_REMEDY)
+        raise BadInputError(
+            "is not a time of day.", field=field, value=text or '""', remedy=_TIME_REMEDY, code="bad_time"
+        )
     hours, minutes, seconds = (int(digits or 0) for digits in match.groups())
     total = hours * 3600 + minutes * 60 + seconds
     if total == DAY and not end:
         raise BadInputError(
-            "cannot be a start.", field=field, value=text, remedy="Write 00:00 and the next day."
+            "cannot be a start.",
+            field=field,
+            value=text,
+            remedy="Write 00:00 and the next day.",
+            code="bad_time",
         )
     if total > DAY or minutes > 59 or seconds > 59:
         last = "24:00" if end else "23:59:59"
         raise BadInputError(
-            "names no time of a day.", field=field, value=text, remedy=f"Use 00:00 to {last}."
+            "names no time of a day.",
+            field=field,
+            value=text,
+            remedy=f"Use 00:00 to {last}.",
+            code="bad_time",
         )
     return total
 

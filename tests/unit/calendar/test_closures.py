@@ -78,6 +78,7 @@ def test_local_times_that_are_none(text, message):
         parse_local(text, "closures[0].start")
     error = caught.value
     assert (error.field, error.value, error.message) == ("closures[0].start", text, message)
+    assert error.code == "bad_time"
     assert "2026-12-24T00:00" in error.remedy
 
 

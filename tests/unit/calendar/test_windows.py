@@ -275,6 +275,7 @@ def test_times_that_are_none(text, end, message, remedy):
         message,
         remedy,
     )
+    assert error.code == "bad_time"
 
 
 def test_an_empty_time_is_shown():
