@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -40,7 +41,8 @@ class Slot:
         self.lease = lease
         self.decision = decision
         self._limits = limits
-        self._lost = threading.Event()
+        # Made when renewal begins: an Event costs as much as taking the slot.
+        self._lost: threading.Event | None = None
         self._deadline = 0.0
 
     @property
@@ -51,21 +53,25 @@ class Slot:
     @property
     def lost(self) -> bool:
         """Whether renewal found the lease gone: another run may hold the slot now, so stop."""
-        return self._lost.is_set()
+        return self._lost is not None and self._lost.is_set()
 
     def wait_lost(self, timeout: float | None = None) -> bool:
-        """Block until the lease is lost, at most ``timeout`` seconds; answers ``lost``."""
-        return self._lost.wait(timeout)
+        """Renew, and block until the lease is lost, at most ``timeout`` seconds; answers ``lost``."""
+        return self.start_renewal().wait(timeout)
 
-    def start_renewal(self) -> None:
-        """Renew in the background from now on; ``with`` does it."""
-        if self.lease is not None:
-            self._deadline = self._limits.renewer.now() + self.lease.remaining
-            self._limits.renewer.add(self, self.lease.ttl, self._renew)
+    def start_renewal(self) -> threading.Event:
+        """Renew in the background from now on; ``with`` does it. Answers an event that is set when it is lost."""
+        if self._lost is None:
+            self._lost = threading.Event()
+            if self.lease is not None:
+                self._deadline = self._limits.renewer.now() + self.lease.remaining
+                self._limits.renewer.add(self, self.lease.ttl, partial(self._renew, self.lease, self._lost))
+        return self._lost
 
     def release(self) -> Release:
         """Stop renewal and give the slot back. Doing it twice is harmless."""
-        self._limits.renewer.remove(self)
+        if self._lost is not None:
+            self._limits.renewer.remove(self)
         if self.lease is None:
             return Release.ABSENT
         return self._limits.release(tenant=self.lease.tenant, run=self.lease.run, token=self.lease.token)
@@ -79,11 +85,8 @@ class Slot:
     ) -> None:
         self.release()
 
-    def _renew(self) -> bool:
+    def _renew(self, lease: Lease, lost: threading.Event) -> bool:
         """One renewal by the background thread. A store that does not answer is asked again until the ttl is over."""
-        lease = self.lease
-        if lease is None:
-            return True
         try:
             answer = self._limits.renew(tenant=lease.tenant, run=lease.run, token=lease.token, ttl=lease.ttl)
         except PortError:
@@ -92,7 +95,7 @@ class Slot:
             goes_on = isinstance(answer, Lease)
             self._deadline = self._limits.renewer.now() + lease.ttl
         if not goes_on:
-            self._lost.set()
+            lost.set()
         return goes_on
 
 
