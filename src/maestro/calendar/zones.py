@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
-from importlib.resources import files
+from io import BytesIO
 from zoneinfo import ZoneInfo
 
 import tzdata  # type: ignore[import-untyped]
@@ -38,7 +38,7 @@ _LAST = 253_402_300_799 - 2 * DAY
 @cache
 def zone_names() -> frozenset[str]:
     """Names of all zones that there are, old spellings (``US/Eastern``) included."""
-    return frozenset(files("tzdata").joinpath("zones").read_text("utf-8").split())
+    return frozenset(_read("zones").decode().split())
 
 
 def zone(name: str, field: str = "timezone") -> ZoneInfo:
@@ -102,8 +102,14 @@ def _load(name: str) -> ZoneInfo:
     """Read a zone, or raise KeyError. Only listed names become a path, so none leads out of the package."""
     if name not in zone_names():
         raise KeyError(name)
-    with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file:
-        return ZoneInfo.from_file(file, key=name)
+    return ZoneInfo.from_file(BytesIO(_read("zoneinfo", *name.split("/"))), key=name)
+
+
+def _read(*path: str) -> bytes:
+    """A file of the tzdata package."""
+    from importlib.resources import files  # late: a third of what importing this room would cost
+
+    return files("tzdata").joinpath(*path).read_bytes()
 
 
 def _remedy(name: str) -> str:
