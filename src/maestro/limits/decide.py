@@ -16,7 +16,7 @@ from maestro.limits.policy import LimitsPolicy
 from maestro.limits.reasons import DenyReason
 from maestro.ports.leases import Caps, Usage
 
-__all__ = ["caps_for", "decide", "unavailable"]
+__all__ = ["admits", "caps_for", "decide", "unavailable"]
 
 ESTIMATE_SECONDS = 30
 """Advice of a cap deny when nothing is known of the runs that hold the slots."""
@@ -99,21 +99,35 @@ def _verdict(
     )
 
 
+def admits(policy: LimitsPolicy, now: datetime, expected: float | None) -> bool:
+    """Whether the calendar alone (closures, windows, cutoff, fit) lets a run start: ``decide`` without its words."""
+    schedule = policy.schedule
+    if schedule.windows is None and not schedule.closures:
+        return True
+    at = epoch_seconds(now)
+    until = schedule.open_until(at)
+    # A run that starts within a second ends within one too.
+    ends = at + (now.microsecond > 0) + _must_fit(policy, expected)
+    return until is not None and at < until - policy.cutoff and ends <= until
+
+
+def _must_fit(policy: LimitsPolicy, expected: float | None) -> int:
+    """Whole seconds that must be left of the open time."""
+    return math.ceil(expected) if policy.must_fit and expected else 0
+
+
 def _calendar_denies(
     policy: LimitsPolicy, now: datetime, expected: float | None
 ) -> tuple[list[Deny], datetime | None]:
     """The denies of closures, windows, cutoff and fit, and the first instant that all of them admit."""
-    schedule = policy.schedule
-    if schedule.windows is None and not schedule.closures:
+    if admits(policy, now, expected):
         return [], None
-    at = epoch_seconds(now)
-    begins = at + (now.microsecond > 0)  # a run that starts within a second ends within one too
-    fit = math.ceil(expected) if policy.must_fit and expected else 0
+    schedule, at = policy.schedule, epoch_seconds(now)
     until = schedule.open_until(at)
+    begins = at + (now.microsecond > 0)
+    fit = _must_fit(policy, expected)
     in_cutoff = until is not None and at >= until - policy.cutoff
     too_long = until is not None and begins + fit > until
-    if until is not None and not in_cutoff and not too_long:
-        return [], None
     advice = _next_opening(policy, now, begins, fit)
     denies = []
     if (closure := schedule.closure_at(at)) is not None:

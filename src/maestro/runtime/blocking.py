@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,8 +15,8 @@ from maestro.kernel.events import Event
 from maestro.kernel.instants import epoch_seconds, require_aware
 from maestro.kernel.names import require_package, require_run, require_tenant
 from maestro.limits import events
-from maestro.limits.decide import caps_for, decide, unavailable
-from maestro.limits.decision import Decision
+from maestro.limits.decide import admits, caps_for, decide, unavailable
+from maestro.limits.decision import Decision, Source
 from maestro.limits.documents import (
     LimitsFile,
     PackageCapsDocument,
@@ -31,7 +32,7 @@ from maestro.ports.capabilities import Capability
 from maestro.ports.clock import Clock
 from maestro.ports.documents import DocumentStore, StoredDocument
 from maestro.ports.flags import Flags, FlagSnapshot
-from maestro.ports.leases import Claim, Full, Lease, LeaseStore, Release, run_package_conflict
+from maestro.ports.leases import Claim, Lease, LeaseStore, Release, Usage, run_package_conflict
 from maestro.runtime.policies import Policies
 from maestro.runtime.renewal import Renewer
 from maestro.runtime.slots import Slot
@@ -134,14 +135,13 @@ class BlockingLimits:
         enforce = self._snapshot().enabled("run_windows_caps")
         try:
             policy = self._policies.current(tenant)
-            verdict = decide(policy, package, now, expected=expected_seconds, enforce=enforce)
             claim = Claim(tenant, run, package, ttl_seconds, now, expected_seconds, policy.revision)
-            if not verdict.allowed:
-                return self._denied_by_calendar(policy, claim, verdict)
-            return self._take(policy, claim, verdict, enforce=enforce)
+            if enforce and not admits(policy, now, expected_seconds):
+                return self._denied_by_calendar(policy, claim)
+            return self._take(policy, claim, enforce=enforce)
         except PortError as error:
             decision = self._without_store(tenant, package, now, expected_seconds, error)
-            return Slot(self, None, decision) if decision.allowed else decision
+            return Slot(self, None, lambda: decision) if decision.allowed else decision
 
     def renew(
         self, *, tenant: str, run: str, token: int, ttl: timedelta | float = DEFAULT_TTL
@@ -222,34 +222,22 @@ class BlockingLimits:
     ) -> None:
         self.close()
 
-    def _take(
-        self, policy: LimitsPolicy, claim: Claim, verdict: Decision, *, enforce: bool
-    ) -> Slot | Decision:
-        def announce(lease: Lease) -> Event:
-            return events.admitted(lease, claim.at, policy.source, enforced=enforce)
+    def _take(self, policy: LimitsPolicy, claim: Claim, *, enforce: bool) -> Slot | Decision:
+        announce = partial(_admitted, claim.at, policy.source, enforce) if self._announce else None
+        answer = self.leases.acquire(claim, caps_for(policy, claim.package, enforce=enforce), announce)
+        if isinstance(answer, Lease):
+            usage = None if enforce else self.leases.usage(claim.tenant, claim.package)
+            return Slot(self, answer, partial(_verdict, policy, claim, usage, enforce=enforce))
+        return _verdict(policy, claim, answer.usage, enforce=enforce)
 
-        caps = caps_for(policy, claim.package, enforce=enforce)
-        answer = self.leases.acquire(claim, caps, announce if self._announce else None)
-        if isinstance(answer, Lease) and enforce:
-            return Slot(self, answer, verdict)
-        # Denied by a cap, or the flag is off: tell the counts that caps are (or would be) judged by.
-        usage = answer.usage if isinstance(answer, Full) else self.leases.usage(claim.tenant, claim.package)
-        judged = decide(
-            policy, claim.package, claim.at, expected=claim.expected, usage=usage, enforce=enforce
-        )
-        if isinstance(answer, Full):
-            return judged
-        return Slot(self, answer, msgspec.structs.replace(verdict, shadow_denies=judged.shadow_denies))
-
-    def _denied_by_calendar(self, policy: LimitsPolicy, claim: Claim, verdict: Decision) -> Slot | Decision:
+    def _denied_by_calendar(self, policy: LimitsPolicy, claim: Claim) -> Slot | Decision:
         """A run that asks again for the slot it holds gets it; else tell caps beside the calendar's denies."""
         lease = self.leases.find(claim.tenant, claim.run)
         if lease is not None:
             if lease.package != claim.package:
                 raise run_package_conflict(lease, claim.package)
-            return Slot(self, lease, verdict)
-        usage = self.leases.usage(claim.tenant, claim.package)
-        return decide(policy, claim.package, claim.at, expected=claim.expected, usage=usage)
+            return Slot(self, lease, partial(_verdict, policy, claim, None, enforce=True))
+        return _verdict(policy, claim, self.leases.usage(claim.tenant, claim.package), enforce=True)
 
     def _must_have_ended(self, policy: LimitsPolicy, now: datetime) -> bool:
         return (
@@ -277,6 +265,14 @@ class BlockingLimits:
 
     def _released(self, lease: Lease) -> Event:
         return events.released(lease, self._clock.now())
+
+
+def _admitted(at: datetime, source: Source, enforced: bool, lease: Lease) -> Event:  # noqa: FBT001 - for partial
+    return events.admitted(lease, at, source, enforced=enforced)
+
+
+def _verdict(policy: LimitsPolicy, claim: Claim, usage: Usage | None, *, enforce: bool) -> Decision:
+    return decide(policy, claim.package, claim.at, expected=claim.expected, usage=usage, enforce=enforce)
 
 
 def _seconds(span: timedelta | float | None) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
@@ -27,7 +28,6 @@ class Slot:
     Attributes:
         allowed: always True; a Decision's may be False.
         lease: the lease, or None when the run was admitted by the cached document while the store was down.
-        decision: the verdict that admitted it.
     """
 
     allowed: Literal[True] = True
@@ -36,14 +36,19 @@ class Slot:
         self,
         limits: BlockingLimits,
         lease: Lease | None,
-        decision: Decision,
+        decide: Callable[[], Decision],
     ) -> None:
         self.lease = lease
-        self.decision = decision
+        self._decide = decide
         self._limits = limits
         # Made when renewal begins: an Event costs as much as taking the slot.
         self._lost: threading.Event | None = None
         self._deadline = 0.0
+
+    @property
+    def decision(self) -> Decision:
+        """The verdict that admitted it, worded when asked for."""
+        return self._decide()
 
     @property
     def token(self) -> int | None:
