@@ -7,7 +7,7 @@ span; tests/calendar_zones holds the two against each other at every change of e
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from attrs import field, frozen
@@ -27,6 +27,10 @@ _TIME = re.compile(r"(\d\d):(\d\d)(?::(\d\d))?", re.ASCII)
 _TIME_REMEDY = "Write HH:MM or HH:MM:SS with two digits each, for example 07:00."
 
 
+def _set(days: Iterable[int]) -> frozenset[int]:
+    return frozenset(days)
+
+
 @frozen
 class Window:
     """Hours that start on some days of the week; start inclusive, end exclusive.
@@ -42,7 +46,7 @@ class Window:
         BadInputError: no day or no such day, a time beyond its day, or an unknown zone.
     """
 
-    days: frozenset[int] = field(converter=frozenset)
+    days: frozenset[int] = field(converter=_set)
     start: int
     end: int
     timezone: str
