@@ -82,3 +82,7 @@ def test_the_fast_reader_takes_no_more_than_the_strict_one(fields):
     if isinstance(fast, DecisionRequest):
         assert fast == strict
         assert len(json.loads(body, object_pairs_hook=list)) == len({name for name, _ in fields})
+
+
+def test_an_instant_in_utc_is_taken_as_it_is():
+    assert parse_request(b'{"tenant":"a","package":"p","ts":"2026-03-30T16:00:00Z"}').ts.tzinfo is UTC
