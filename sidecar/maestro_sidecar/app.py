@@ -1,0 +1,84 @@
+"""The ASGI application: the gate, the hot decision route, then Starlette's router over one endpoint a path."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.routing import Route, Router
+
+from maestro_sidecar import documents, operations, runs
+from maestro_sidecar.context import Context
+from maestro_sidecar.endpoint import UNMATCHED, Endpoint, Operation
+from maestro_sidecar.hot import HotDecisions
+from maestro_sidecar.messages import Receive, Request, Scope, Send, problem_answer
+from maestro_sidecar.refusals import RefusedError
+
+__all__ = ["OPERATIONS", "Application"]
+
+OPERATIONS: Final[tuple[Operation, ...]] = (*runs.OPERATIONS, *documents.OPERATIONS, *operations.OPERATIONS)
+"""Every operation of the sidecar: what is routed, and what the OpenAPI document tells."""
+
+_ALWAYS = frozenset({"/livez", "/readyz", "/metrics"})
+"""Answered also when too much is going on or the sidecar is stopping: that is when they are needed."""
+
+
+class Application:
+    """The sidecar as an ASGI application.
+
+    Args:
+        context: its parts.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._gate = context.gate
+        endpoints = {
+            path: Endpoint(path, [operation for operation in OPERATIONS if operation.path == path], context)
+            for path in dict.fromkeys(operation.path for operation in OPERATIONS)
+        }
+        self._router = Router(
+            [Route(path, endpoint) for path, endpoint in endpoints.items()],
+            redirect_slashes=False,
+            default=self._not_found,
+        )
+        self._hot = HotDecisions(context, endpoints[runs.DECISIONS])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await _lifespan(scope, receive, send)
+            return
+        gate = self._gate
+        path = scope["path"]
+        if (gate.draining or gate.active >= gate.most) and path not in _ALWAYS:
+            code = "draining" if gate.draining else "overloaded"
+            error = RefusedError(code, retry_after=1, headers=((b"connection", b"close"),))
+            await self._refuse(scope, receive, send, error)
+            return
+        gate.active += 1
+        try:
+            if path == runs.DECISIONS and scope["method"] == "POST":
+                await self._hot(scope, receive, send)
+            else:
+                await self._router(scope, receive, send)
+        finally:
+            gate.active -= 1
+
+    async def _not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._refuse(scope, receive, send, RefusedError("not_found"))
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, error: RefusedError) -> None:
+        answer = problem_answer(error)
+        request = Request(scope, receive, most=0, seconds=0)
+        self.context.metrics.answered(UNMATCHED, scope["method"], answer.status, 0.0)
+        await answer.send(send, (b"x-request-id", request.request_id))
+
+
+async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+    """For servers other than ours, which want an answer; there is nothing to start that wiring has not started."""
+    if scope["type"] != "lifespan":
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    for stage in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{stage}.complete"})

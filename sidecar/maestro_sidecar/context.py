@@ -1,0 +1,100 @@
+"""What every request handler is given: the limits, the clock, the settings, and where waiting may be done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import attrs
+
+from maestro.runtime.blocking import BlockingLimits
+from maestro_adapters.clock import SystemClock
+from maestro_sidecar.auth import Authenticator
+from maestro_sidecar.logs import Log
+from maestro_sidecar.metrics import Metrics
+from maestro_sidecar.settings import Settings, StaticFlags
+from maestro_sidecar.violations import ViolationWatch
+
+__all__ = ["Context", "Gate", "Workers"]
+
+T = TypeVar("T")
+
+
+@attrs.define
+class Gate:
+    """Counts the requests under way, and closes when the sidecar stops.
+
+    Attributes:
+        most: more than this many at once are refused.
+        active: requests under way.
+        draining: whether new ones are refused because the sidecar stops.
+    """
+
+    most: int
+    active: int = 0
+    draining: bool = False
+
+
+class Workers:
+    """Threads for calls that may wait for a disk or another process, so that the event loop never does.
+
+    Args:
+        straight: the stores never wait, so call them where the caller stands.
+    """
+
+    def __init__(self, *, straight: bool) -> None:
+        # A SQLite file takes one writer at a time; more threads would only queue at its lock.
+        self._pool = None if straight else ThreadPoolExecutor(2, "maestro-store")
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """The function's answer."""
+        if self._pool is None:
+            return function()
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+
+    def close(self) -> None:
+        """Wait for what is under way, then let the threads go."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+
+@attrs.frozen
+class Context:
+    """The parts of one sidecar.
+
+    Attributes:
+        settings: as read.
+        clock: wall clock and boot clock.
+        flags: as set.
+        reading: limits that answer decisions on the event loop; its connection is never held by a writer.
+        writing: limits for everything else, called through ``workers``.
+        workers: where waiting is done.
+        background: threads for scrapes and the replay, which must not stand in a run's way.
+        authenticator: who asks.
+        gate: requests under way.
+        metrics: counters.
+        log: structured log.
+        violations: the standing replay.
+        closing: undoes the wiring, last part first.
+    """
+
+    settings: Settings
+    clock: SystemClock
+    flags: StaticFlags
+    reading: BlockingLimits
+    writing: BlockingLimits
+    workers: Workers
+    background: Workers
+    authenticator: Authenticator
+    gate: Gate
+    metrics: Metrics
+    log: Log
+    violations: ViolationWatch
+    closing: tuple[Callable[[], object], ...]
+
+    def close(self) -> None:
+        """Stop threads, close stores."""
+        for close in reversed(self.closing):
+            close()

@@ -1,0 +1,145 @@
+"""Composition: which adapters stand behind which port, and how the parts of a sidecar hang together."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+
+import attrs
+
+from maestro.ports.documents import DocumentStore
+from maestro.ports.events import EventLog
+from maestro.ports.leases import LeaseStore
+from maestro.runtime.blocking import BlockingLimits
+from maestro_adapters.clock import SystemClock
+from maestro_sidecar.auth import Authenticator, made_token
+from maestro_sidecar.context import Context, Gate, Workers
+from maestro_sidecar.logs import Log
+from maestro_sidecar.metrics import Metrics
+from maestro_sidecar.settings import Settings, StaticFlags, is_loopback
+from maestro_sidecar.violations import ViolationWatch
+
+__all__ = ["Stores", "open_stores", "wire"]
+
+_KEPT_EVENTS = 20_000
+"""Of a store in memory: the replay reads them within a second or two, and they are all that could grow."""
+
+
+@attrs.frozen
+class Stores:
+    """One opening of the stores.
+
+    Attributes:
+        leases: slots.
+        documents: of tenants.
+        events: the log of both.
+        closing: lets go of files, in this order.
+    """
+
+    leases: LeaseStore
+    documents: DocumentStore
+    events: EventLog
+    closing: tuple[Callable[[], object], ...]
+
+
+def open_stores(settings: Settings) -> Callable[[], Stores]:
+    """How to open the stores that the settings name; each call opens them once more, where that makes a difference."""
+    if settings.store.kind == "memory":
+        return _memory()
+    return lambda: _sqlite(settings)
+
+
+def wire(
+    settings: Settings,
+    *,
+    clock: SystemClock | None = None,
+    write_log: Callable[[str], object] = sys.stderr.write,
+    opening: Callable[[], Stores] | None = None,
+) -> Context:
+    """Build the parts of a sidecar.
+
+    Args:
+        settings: as read.
+        clock: wall and boot clock; the system's when None.
+        write_log: takes lines of the log.
+        opening: opens the stores; by the settings when None.
+
+    Raises:
+        BadInputError: the token's file cannot be used.
+        PortError: a store cannot be opened; names path and remedy.
+    """
+    clock = clock or SystemClock()
+    server = settings.server
+    log = Log(write_log, clock.now, settings.log.level)
+    flags = StaticFlags(settings.flags)
+    opening = opening or open_stores(settings)
+    if settings.store.kind == "sqlite":
+        settings.store_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Three openings: decisions read on the event loop, writers wait in threads, scrapes and replay in others.
+    # None of them ever holds a lock that another one needs.
+    reading, writing, background = opening(), opening(), opening()
+
+    def limits(stores: Stores) -> BlockingLimits:
+        return BlockingLimits(
+            stores.leases, clock, stores.documents, flags=flags, defaults=settings.default_limits
+        )
+
+    decides, admits = limits(reading), limits(writing)
+    writing.events.append((admits.declared_defaults(),))
+    workers, aside = Workers(straight=settings.store.kind == "memory"), Workers(straight=False)
+    metrics = Metrics(version("maestro-conductor"), settings.metrics.tenants)
+    violations = ViolationWatch(background.events, log)
+    metrics.watch(_held(background.leases), violations)
+    if server.host and not is_loopback(server.host) and server.tls is None:
+        log.warning("tokens_in_the_clear", host=server.host, remedy="Set server.tls, or listen on loopback.")
+    return Context(
+        settings=settings,
+        clock=clock,
+        flags=flags,
+        reading=decides,
+        writing=admits,
+        workers=workers,
+        background=aside,
+        authenticator=_authenticator(settings),
+        gate=Gate(server.max_requests),
+        metrics=metrics,
+        log=log,
+        violations=violations,
+        closing=(
+            *reading.closing,
+            *writing.closing,
+            *background.closing,
+            decides.close,
+            admits.close,
+            aside.close,
+            workers.close,
+        ),
+    )
+
+
+def _authenticator(settings: Settings) -> Authenticator:
+    open_to_all = settings.server.auth == "none"
+    tokens = settings.tokens or (() if open_to_all else (made_token(settings),))
+    return Authenticator(tokens, socket_scope=settings.server.socket_scope, open_to_all=open_to_all)
+
+
+def _held(leases: LeaseStore) -> Callable[[], Mapping[str, int]]:
+    return leases.held
+
+
+def _memory() -> Callable[[], Stores]:
+    from maestro_adapters.inprocess import InProcessDocuments, InProcessLeases, InProcessOutbox
+
+    outbox = InProcessOutbox(_KEPT_EVENTS)
+    stores = Stores(InProcessLeases(outbox=outbox), InProcessDocuments(outbox), outbox, ())
+    return lambda: stores
+
+
+def _sqlite(settings: Settings) -> Stores:
+    from maestro_adapters.sqlite import SqliteDocuments, SqliteLeases, SqliteOutbox
+
+    path = settings.store_path
+    leases = SqliteLeases(path)
+    documents, events = SqliteDocuments(path), SqliteOutbox(path)
+    return Stores(leases, documents, events, (leases.close, documents.close, events.close))
