@@ -16,7 +16,7 @@ from maestro.limits.policy import LimitsPolicy
 from maestro.limits.reasons import DenyReason
 from maestro.ports.leases import Caps, Usage
 
-__all__ = ["admits", "caps_for", "decide", "unavailable"]
+__all__ = ["admits", "already_held", "caps_for", "decide", "unavailable"]
 
 ESTIMATE_SECONDS = 30
 """Advice of a cap deny when nothing is known of the runs that hold the slots."""
@@ -61,6 +61,11 @@ def caps_for(policy: LimitsPolicy, package: str, *, enforce: bool = True) -> Cap
     """The caps that a lease store must hold for a run of the package; ``enforce`` as in ``decide``."""
     governing = policy.package_caps.governing(package) if enforce else None
     return Caps(policy.max_concurrent, None if governing is None else governing[1])
+
+
+def already_held(policy: LimitsPolicy, run: str, now: datetime) -> Decision:
+    """The answer to a run that asks again for the slot it holds: limits judge starts, and this is none."""
+    return _verdict(policy, now, (), (), None, f"Run {run} of {policy.tenant} already holds its slot.")
 
 
 def unavailable(tenant: str, now: datetime, retry_after: float | None) -> Decision:

@@ -15,7 +15,7 @@ from maestro.kernel.events import Event
 from maestro.kernel.instants import epoch_seconds, require_aware
 from maestro.kernel.names import require_package, require_run, require_tenant
 from maestro.limits import events
-from maestro.limits.decide import admits, caps_for, decide, unavailable
+from maestro.limits.decide import admits, already_held, caps_for, decide, unavailable
 from maestro.limits.decision import Decision, Source
 from maestro.limits.documents import (
     LimitsFile,
@@ -226,6 +226,8 @@ class BlockingLimits:
         announce = partial(_admitted, claim.at, policy.source, enforce) if self._announce else None
         answer = self.leases.acquire(claim, caps_for(policy, claim.package, enforce=enforce), announce)
         if isinstance(answer, Lease):
+            if not answer.created:
+                return self._again(policy, claim, answer)
             usage = None if enforce else self.leases.usage(claim.tenant, claim.package)
             return Slot(self, answer, partial(_verdict, policy, claim, usage, enforce=enforce))
         return _verdict(policy, claim, answer.usage, enforce=enforce)
@@ -236,8 +238,11 @@ class BlockingLimits:
         if lease is not None:
             if lease.package != claim.package:
                 raise run_package_conflict(lease, claim.package)
-            return Slot(self, lease, partial(_verdict, policy, claim, None, enforce=True))
+            return self._again(policy, claim, lease)
         return _verdict(policy, claim, self.leases.usage(claim.tenant, claim.package), enforce=True)
+
+    def _again(self, policy: LimitsPolicy, claim: Claim, lease: Lease) -> Slot:
+        return Slot(self, lease, partial(already_held, policy, claim.run, claim.at))
 
     def _must_have_ended(self, policy: LimitsPolicy, now: datetime) -> bool:
         return (

@@ -124,9 +124,17 @@ class TestAdmission:
         clock.advance(3600)
         again = acquire(limits)
         assert again.token == first.token
+        assert again.decision.allowed
+        assert again.decision.explanation == "Run r-1 of acme already holds its slot."
         assert isinstance(acquire(limits, "r-2"), Decision)
         with pytest.raises(ConflictError, match="ns/a"):
             acquire(limits, package="ns/b")
+
+    def test_the_same_run_again_at_a_full_cap(self, limits):
+        limits.put({"tenant": "acme", "maxConcurrent": 1}, by="ops")
+        first, again = acquire(limits), acquire(limits)
+        assert (again.token, again.lease.created) == (first.token, False)
+        assert "already holds" in again.decision.explanation
 
     def test_another_package_for_a_held_run_is_a_conflict(self, limits):
         acquire(limits)
