@@ -1,11 +1,12 @@
 """The rule of the house, case by case (DESIGN section 3, Limits)."""
 
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import pytest
-from limits_support.cases import MONDAY_10_UTC, policy_of, reasons, verdict
 from msgspec import UNSET
 
+from limits_support.cases import MONDAY_10_UTC, policy_of, reasons, verdict
 from maestro.calendar import TZDATA_VERSION
 from maestro.limits.decide import caps_for, unavailable
 from maestro.ports.leases import Caps, Usage
@@ -188,7 +189,7 @@ class TestCaps:
 
 
 class TestTogether:
-    ALL = {
+    ALL: ClassVar = {
         **NIGHT,
         "closures": [FREEZE],
         "maxConcurrent": 1,

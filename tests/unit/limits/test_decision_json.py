@@ -3,7 +3,6 @@
 import json
 
 from limits_support.cases import verdict
-
 from maestro.limits.decision import encode_decision
 from maestro.limits.reasons import DenyReason
 from maestro.ports.leases import Usage

@@ -27,7 +27,10 @@ def test_seconds_show_only_when_there_are_any():
     assert local_time(datetime(2026, 3, 30, 20, tzinfo=UTC), "Europe/Berlin") == (
         "Monday 30 March 2026 at 22:00 (Europe/Berlin)"
     )
-    assert local_time(datetime(2026, 3, 30, 20, 0, 7, tzinfo=UTC), "UTC") == "Monday 30 March 2026 at 20:00:07 (UTC)"
+    assert (
+        local_time(datetime(2026, 3, 30, 20, 0, 7, tzinfo=UTC), "UTC")
+        == "Monday 30 March 2026 at 20:00:07 (UTC)"
+    )
 
 
 def test_plural():

@@ -145,7 +145,9 @@ def test_only_one_document_may_be_there():
     assert replayed(caps, admit("r-1", 1)).violations[0].reasons == ("tenant_cap",)
 
 
-@pytest.mark.parametrize("data", [{}, {"tenant": "acme", "storeSeconds": "soon"}, {"tenant": ["acme"], "storeSeconds": 1}])
+@pytest.mark.parametrize(
+    "data", [{}, {"tenant": "acme", "storeSeconds": "soon"}, {"tenant": ["acme"], "storeSeconds": 1}]
+)
 def test_an_altered_entry_is_refused_by_its_id(data):
     with pytest.raises(BadInputError, match="altered") as caught:
         Replay().feed(Event("9/admitted", events.SOURCE, events.RUN_ADMITTED, "acme/r", NOON, data))

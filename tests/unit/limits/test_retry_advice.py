@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from limits_support.cases import policy_of
 from msgspec import UNSET
 
+from limits_support.cases import policy_of
 from maestro.kernel.instants import from_epoch_seconds
 from maestro.limits.decide import decide
 from maestro.testing.strategies.calendar import instants_around_transitions
@@ -36,7 +36,11 @@ def questions(draw):
         "startCutoffSeconds": draw(st.sampled_from([0, 60, 3600])),
         "onWindowEnd": draw(st.sampled_from(["finish", "must_fit"])),
     }
-    return policy_of(**limits), draw(instants_around_transitions(zone)), draw(st.sampled_from([None, 1, 900, 7200.5]))
+    return (
+        policy_of(**limits),
+        draw(instants_around_transitions(zone)),
+        draw(st.sampled_from([None, 1, 900, 7200.5])),
+    )
 
 
 @given(questions())

@@ -150,7 +150,8 @@ class TestAdmission:
         assert acquire(limits, "r-2").allowed
 
     @pytest.mark.parametrize(
-        "bad", [{"run": "a/b"}, {"tenant": ""}, {"package": "*"}, {"ttl": 0}, {"ttl": 86_401}, {"expected": -1}]
+        "bad",
+        [{"run": "a/b"}, {"tenant": ""}, {"package": "*"}, {"ttl": 0}, {"ttl": 86_401}, {"expected": -1}],
     )
     def test_bad_input_is_named_and_takes_nothing(self, limits, stores, bad):
         with pytest.raises(BadInputError):
@@ -170,7 +171,7 @@ class TestExplaining:
         limits.put({"tenant": "acme", "allowedWindows": NIGHT}, by="ops")
         assert limits.decide(tenant="acme", package="ns/a", at=NOON + timedelta(hours=11)).allowed
         with pytest.raises(BadInputError, match="at"):
-            limits.decide(tenant="acme", package="ns/a", at=datetime(2026, 3, 30))
+            limits.decide(tenant="acme", package="ns/a", at=datetime(2026, 3, 30))  # noqa: DTZ001 - naive on purpose
         with pytest.raises(BadInputError, match="1900"):
             limits.decide(tenant="acme", package="ns/a", at=datetime(1, 1, 1, tzinfo=UTC))
 
@@ -228,10 +229,15 @@ class TestHolding:
 class TestFlagOff:
     def test_windows_and_package_caps_are_only_told(self, limits, switches):
         switches.values = {"run_windows_caps": False}
-        limits.put({"tenant": "acme", "allowedWindows": NIGHT, "packageCaps": {"*": 1}, "maxConcurrent": 2}, by="o")
+        limits.put(
+            {"tenant": "acme", "allowedWindows": NIGHT, "packageCaps": {"*": 1}, "maxConcurrent": 2}, by="o"
+        )
         assert acquire(limits).allowed
         second = acquire(limits, "r-2")
-        assert [str(deny.reason) for deny in second.decision.shadow_denies] == ["outside_run_window", "package_cap"]
+        assert [str(deny.reason) for deny in second.decision.shadow_denies] == [
+            "outside_run_window",
+            "package_cap",
+        ]
         third = acquire(limits, "r-3")
         assert [str(deny.reason) for deny in third.denies] == ["tenant_cap"]
         assert limits.decide(tenant="other", package="x").shadow_denies == ()
@@ -276,9 +282,15 @@ class TestDocuments:
         clock.advance(60)
         limits.put({"tenant": "acme", "maxConcurrent": 2}, by="bob")
         newest, first = stores[1].history("package-caps", "acme")
-        assert (newest.version, newest.changed_by, newest.changed_at) == (2, "bob", NOON + timedelta(minutes=1))
+        assert (newest.version, newest.changed_by, newest.changed_at) == (
+            2,
+            "bob",
+            NOON + timedelta(minutes=1),
+        )
         assert (first.version, first.changed_by, first.changed_at) == (1, "ann", NOON)
-        assert kinds(stores) == ["document.changed"] * 4 if Capability.EVENTS in stores[1].capabilities else []
+        assert (
+            kinds(stores) == ["document.changed"] * 4 if Capability.EVENTS in stores[1].capabilities else []
+        )
 
     def test_a_stale_writer_is_told_and_changes_nothing(self, limits, stores):
         document = parse_windows(b'{"tenant":"acme","allowedWindows":[]}')
