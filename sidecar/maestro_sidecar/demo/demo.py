@@ -11,11 +11,12 @@ from typing import Self
 from maestro.limits.replay import Replay
 from maestro.runtime import BlockingLimits
 from maestro_adapters.clock import SystemClock
-from maestro_adapters.sqlite import SqliteDocuments, SqliteLeases, SqliteOutbox
+from maestro_adapters.sqlite import SqliteDocuments, SqliteLeases
 from maestro_sidecar.demo.arrivals import Arrival, Trace, made_up
 from maestro_sidecar.demo.dispatcher import Dispatcher, Tally
 from maestro_sidecar.demo.report import Report
 from maestro_sidecar.demo.tenants import DemoTenant, demo_tenants
+from maestro_sidecar.event_logs import events_in
 
 __all__ = ["Watch", "run_demo"]
 
@@ -42,27 +43,18 @@ def run_demo(store: Path, runs: int, watch: Watch, trace: Trace | None = None) -
         began = clock.nanoseconds()
         fleet.run(arrivals, watch)
         seconds = (clock.nanoseconds() - began) / _NANO
+    replay = Replay()
+    for event in events_in(store):
+        replay.feed(event)
     return Report(
         tenants=tenants,
         tallies=_together(fleet.dispatchers),
         decided=sorted(each for dispatcher in fleet.dispatchers for each in dispatcher.decided),
-        replay=replay_store(store),
+        replay=replay,
         seconds=seconds,
         store=str(store),
         trace=trace,
     )
-
-
-def replay_store(store: Path) -> Replay:
-    """Judge all admissions in the store's event log again."""
-    replay, outbox, position = Replay(), SqliteOutbox(store), 0
-    try:
-        while batch := outbox.read(position):
-            for position, event in batch:  # noqa: B007 - the last position of a batch begins the next one
-                replay.feed(event)
-    finally:
-        outbox.close()
-    return replay
 
 
 class _Fleet:

@@ -1,0 +1,122 @@
+"""``maestro demo``: five tenants, hundreds of real processes, one SQLite file, under a minute."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from maestro.kernel.errors import BadInputError
+from maestro_sidecar.cli import answers
+from maestro_sidecar.cli.inputs import require_store
+from maestro_sidecar.cli.parsing import Parser, add_json
+
+if TYPE_CHECKING:
+    from maestro_sidecar.demo.demo import Watch
+    from maestro_sidecar.demo.dispatcher import Dispatcher
+
+__all__ = ["add_to"]
+
+_DESCRIPTION = """\
+Run the main job on embedded defaults, no server needed: five tenants with different limits, real
+processes that are denied, wait as advised, are admitted and end, on a SQLite file. At the end every
+admission is judged again from the event log. Exit 0: all runs completed, no violation; 3: not so.
+"""
+_EXAMPLE = "  maestro demo --runs 50"
+_RUNS = 400
+_MOST_RUNS = 5000
+_NOTE_SECONDS = 2.0
+"""Where stderr is no terminal: one line of progress in this time."""
+
+
+def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "demo", help="see it work on real processes", description=_DESCRIPTION, example=_EXAMPLE
+    )
+    parser.add_argument(
+        "--runs", type=int, default=_RUNS, metavar="N", help=f"how many runs (default {_RUNS})"
+    )
+    parser.add_argument(
+        "--trace",
+        metavar="FILE",
+        help="replay real arrivals: a .csv or .csv.gz whose first column is TIMESTAMP; the last one, if a "
+        "number, sets how long a run takes",
+    )
+    parser.add_argument(
+        "--store", metavar="PATH", help="keep the SQLite file here (default: a temporary one, removed)"
+    )
+    parser.add_argument(
+        "--serve", action="store_true", help="then serve the demo's store over HTTP until Ctrl-C"
+    )
+    add_json(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from maestro_sidecar.demo.arrivals import read_trace
+    from maestro_sidecar.demo.demo import run_demo
+
+    if not 1 <= arguments.runs <= _MOST_RUNS:
+        raise BadInputError(
+            "is out of range.", field="--runs", value=arguments.runs, remedy=f"Use 1 to {_MOST_RUNS}."
+        )
+    if arguments.serve:
+        # Before the half minute of runs, not after it: a missing extra is told at once.
+        from maestro_sidecar.cli.serve import require_server
+
+        require_server("maestro demo --serve")
+    trace = read_trace(Path(arguments.trace), arguments.runs) if arguments.trace else None
+    with _store(arguments.store) as store:
+        report = run_demo(store, arguments.runs, _progress(), trace)
+        if sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K")
+        if arguments.json:
+            answers.tell_document(report.document())
+        else:
+            answers.tell(report.table())
+        if arguments.serve:
+            from maestro_sidecar.cli.serve import serve_store
+
+            serve_store(store)
+    return answers.DONE if report.as_promised else answers.NO
+
+
+@contextmanager
+def _store(path: str | None) -> Iterator[Path]:
+    if path is not None:
+        require_store(Path(path), "--store")
+        yield Path(path)
+        return
+    with TemporaryDirectory(prefix="maestro-demo-") as folder:
+        yield Path(folder) / "demo.db"
+
+
+def _progress() -> Watch:
+    """A line that is written over on a terminal; elsewhere a new line every two seconds."""
+    terminal = sys.stderr.isatty()
+    told = 0.0
+
+    def watch(seconds: float, dispatchers: Sequence[Dispatcher]) -> None:
+        nonlocal told
+        line = _line(seconds, dispatchers)
+        if terminal:
+            sys.stderr.write(f"\r\x1b[K{line}")
+            sys.stderr.flush()
+        elif seconds - told >= _NOTE_SECONDS:
+            told = seconds
+            answers.note(line)
+
+    return watch
+
+
+def _line(seconds: float, dispatchers: Sequence[Dispatcher]) -> str:
+    tallies = [tally for each in dispatchers for tally in list(each.tallies.values())]
+    runs, completed = sum(tally.runs for tally in tallies), sum(tally.completed for tally in tallies)
+    denied = sum(tally.denies.total() for tally in tallies)
+    going, waiting = (sum(getattr(each, what) for each in dispatchers) for what in ("going", "waiting"))
+    return f"{seconds:5.1f} s  {completed} of {runs} completed, {going} going, {waiting} waiting, {denied} denies"
