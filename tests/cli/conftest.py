@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import attrs
 import pytest
@@ -73,7 +74,7 @@ def example(maestro, tmp_path):
     """Run the example of a command's help as it stands there, in an empty folder."""
 
     def run(*command, environment=()):
-        text = maestro(*command, "--help").out.split("example:\n")[1]
+        text = dedent(maestro(*command, "--help").out.split("example:\n")[1])
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", text],

@@ -1,0 +1,62 @@
+"""docs/reference/reasons.md: every code that a decision, a command or the server gives, from where each is defined."""
+
+from collections.abc import Iterable
+
+from maestro.kernel.codes import ERROR_CODES
+from maestro.limits.reasons import DenyReason
+from maestro_sidecar.refusals import HTTP_CODES
+
+HEAD = """\
+<!-- Made from the code by docs/_generate/reasons.py; change that and run: make docs -->
+
+# Reasons and error codes
+
+Codes are stable: programs may branch on them, people read the message beside them. None changes its meaning.
+
+## Why a run is denied
+
+A deny is an answer, not an error: it stands in a decision's `denies` as `reason`, with a `message` for the
+tenant's user and `retryAfter` in seconds. All denies that apply are given, in this order.
+"""
+ERRORS = """\
+## Why something failed
+
+`code` of a problem document, of the command line's `--json` and of the library's `MaestroError`.
+"""
+HTTP = """\
+## What the server refuses
+
+`code` of problem documents that only the HTTP server gives.
+"""
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table."""
+    lines = [list(head), ["---"] * len(list(head)), *(list(map(str, row)) for row in rows)]
+    return (
+        "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+        + "\n"
+    )
+
+
+def render() -> dict[str, str]:
+    text = "\n".join(
+        [
+            HEAD,
+            table(
+                ("reason", "meaning", "remedy"),
+                ((f"`{reason}`", reason.meaning, reason.remedy) for reason in DenyReason),
+            ),
+            ERRORS,
+            table(
+                ("code", "meaning", "remedy"),
+                ((f"`{code}`", *texts) for code, texts in sorted(ERROR_CODES.items())),
+            ),
+            HTTP,
+            table(
+                ("code", "status", "meaning", "remedy"),
+                ((f"`{code}`", *texts) for code, texts in sorted(HTTP_CODES.items())),
+            ),
+        ]
+    )
+    return {"docs/reference/reasons.md": text}
