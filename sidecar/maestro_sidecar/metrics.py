@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import platform
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Gauge, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from maestro.calendar import TZDATA_VERSION
 from maestro.limits.decision import Decision
@@ -23,16 +31,44 @@ _DECISION_BUCKETS = (10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 
 _REQUEST_BUCKETS = (100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 100e-3, 500e-3, 2.5, 10.0)
 
 
+class Tally:
+    """A histogram that only the event loop writes, so that it needs no lock: a fifth of the library's cost."""
+
+    __slots__ = ("_bounds", "_counts", "sum")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one measurement."""
+        self._counts[bisect_left(self._bounds, seconds)] += 1
+        self.sum += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Cumulative counts by upper bound, as Prometheus wants them."""
+        return [
+            (floatToGoString(bound), count)  # type: ignore[no-untyped-call]
+            for bound, count in zip((*self._bounds, float("inf")), accumulate(self._counts), strict=True)
+        ]
+
+
 class Metrics:
-    """Counters of one sidecar, in a registry of its own. Bound children are kept, since binding costs a look-up.
+    """Figures of one sidecar, in a registry of its own. What is counted, the event loop counts.
 
     Args:
         version: of this release.
         tenants: how many tenants get a label value of their own.
+
+    Attributes:
+        registry: what is rendered.
+        decision_seconds: time from a decision request's bytes to its answer's bytes.
     """
 
     def __init__(self, version: str, tenants: int) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # ...they would double every series, and promtool takes them for mislabelled gauges
+        # ...they would double every series, and promtool takes them for mislabelled gauges.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self.registry)
         build = Gauge(
@@ -42,42 +78,14 @@ class Metrics:
             registry=self.registry,
         )
         build.labels(version, platform.python_version(), TZDATA_VERSION).set(1)
-        self.decision_seconds = Histogram(
-            "mc_limits_decision_seconds",
-            "Time from a decision request's bytes to its answer's bytes.",
-            buckets=_DECISION_BUCKETS,
-            registry=self.registry,
-        )
-        self._requests = Counter(
-            "mc_http_requests_total",
-            "Requests answered.",
-            ("route", "method", "status"),
-            registry=self.registry,
-        )
-        self._seconds = Histogram(
-            "mc_http_request_seconds",
-            "Time from a request's head to its answer.",
-            ("route",),
-            buckets=_REQUEST_BUCKETS,
-            registry=self.registry,
-        )
-        self._denies = Counter(
-            "mc_window_denies_total",
-            "Denies answered, by decisions and by attempts to take a run's slot.",
-            ("tenant", "reason"),
-            registry=self.registry,
-        )
-        self._shadow_denies = Counter(
-            "mc_limits_shadow_denies_total",
-            "Denies told and not enforced, because flag run_windows_caps is off.",
-            ("tenant", "reason"),
-            registry=self.registry,
-        )
+        self.decision_seconds = Tally(_DECISION_BUCKETS)
         self._tenants = tenants
         self._named: set[str] = set()
-        self._bound: dict[tuple[str, str], Counter] = {}
-        self._bound_shadow: dict[tuple[str, str], Counter] = {}
-        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._denies: dict[tuple[str, str], int] = {}
+        self._shadow_denies: dict[tuple[str, str], int] = {}
+        self._requests: dict[tuple[str, str, int], int] = {}
+        self._seconds: dict[str, Tally] = {}
+        self.registry.register(_Counted(self.families))
 
     def tenant_label(self, tenant: str) -> str:
         """The tenant's name while there are few, else ``other``."""
@@ -90,21 +98,60 @@ class Metrics:
 
     def count(self, tenant: str, decision: Decision) -> None:
         """Count a verdict's denies."""
-        for deny in decision.denies:
-            self._child(self._denies, self._bound, tenant, deny.reason).inc()
-        for deny in decision.shadow_denies:
-            self._child(self._shadow_denies, self._bound_shadow, tenant, deny.reason).inc()
+        label = self.tenant_label(tenant)
+        for counted, denies in (
+            (self._denies, decision.denies),
+            (self._shadow_denies, decision.shadow_denies),
+        ):
+            for deny in denies:
+                counted[label, deny.reason] = counted.get((label, deny.reason), 0) + 1
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one request."""
-        children = self._answered.get((route, method, status))
-        if children is None:
-            name = method if method in _METHODS else OTHER
-            children = (self._requests.labels(route, name, str(status)), self._seconds.labels(route))
-            if name == method:
-                self._answered[route, method, status] = children
-        children[0].inc()
-        children[1].observe(seconds)
+        key = (route, method if method in _METHODS else OTHER, status)
+        self._requests[key] = self._requests.get(key, 0) + 1
+        tally = self._seconds.get(route)
+        if tally is None:
+            tally = self._seconds[route] = Tally(_REQUEST_BUCKETS)
+        tally.observe(seconds)
+
+    def families(self) -> Iterator[Metric]:
+        """What was counted. Copies first: a scrape is rendered in a thread while the loop goes on counting."""
+        decisions = self.decision_seconds
+        yield HistogramMetricFamily(
+            "mc_limits_decision_seconds",
+            "Time from a decision request's bytes to its answer's bytes.",
+            buckets=decisions.buckets(),
+            sum_value=decisions.sum,
+        )
+        requests = CounterMetricFamily(
+            "mc_http_requests", "Requests answered.", labels=("route", "method", "status")
+        )
+        for (route, method, status), count in dict(self._requests).items():
+            requests.add_metric((route, method, str(status)), count)
+        yield requests
+        seconds = HistogramMetricFamily(
+            "mc_http_request_seconds", "Time from a request's head to its answer.", labels=("route",)
+        )
+        for route, tally in dict(self._seconds).items():
+            seconds.add_metric((route,), tally.buckets(), tally.sum)
+        yield seconds
+        for name, meaning, counted in (
+            (
+                "mc_window_denies",
+                "Denies answered, by decisions and by attempts to take a run's slot.",
+                self._denies,
+            ),
+            (
+                "mc_limits_shadow_denies",
+                "Denies told and not enforced, because flag run_windows_caps is off.",
+                self._shadow_denies,
+            ),
+        ):
+            family = CounterMetricFamily(name, meaning, labels=("tenant", "reason"))
+            for labels, count in dict(counted).items():
+                family.add_metric(labels, count)
+            yield family
 
     def watch(self, held: Callable[[], Mapping[str, int]], violations: ViolationWatch) -> None:
         """Add what is asked for at each scrape: leases held, violations found."""
@@ -115,14 +162,14 @@ class Metrics:
         encode, media_type = choose_encoder(accept)
         return encode(self.registry), media_type
 
-    def _child(
-        self, metric: Counter, bound: dict[tuple[str, str], Counter], tenant: str, reason: str
-    ) -> Counter:
-        label = self.tenant_label(tenant)
-        child = bound.get((label, reason))
-        if child is None:
-            child = bound[label, reason] = metric.labels(label, reason)
-        return child
+
+class _Counted(Collector):
+    def __init__(self, families: Callable[[], Iterator[Metric]]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        """What was counted so far."""
+        return self._families()
 
 
 class _AtScrape(Collector):

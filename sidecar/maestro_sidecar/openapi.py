@@ -137,7 +137,9 @@ def _responses(operation: Operation) -> dict[str, Any]:
     for status, shape in operation.answers.items():
         answer: dict[str, Any] = {"description": _WORDS[status]}
         if shape is str:
-            answer["content"] = {"text/plain": {"schema": {"type": "string"}}}
+            answer["content"] = {
+                media: {"schema": {"type": "string"}} for media in ("text/plain", "application/openmetrics-text")
+            }
         elif shape is not None:
             answer["content"] = {"application/json": {"schema": _schema(shape)}}
         if operation.tagged:

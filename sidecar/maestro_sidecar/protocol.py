@@ -1,9 +1,13 @@
-"""uvicorn's HTTP protocol with bounds on what it leaves open: heads that never end, connections without number."""
+"""uvicorn's HTTP protocol with bounds on what it leaves open, and with one write for each response.
+
+uvicorn bounds neither a request's head nor the time it takes nor the number of connections, and it writes a
+response's head and body apart, which costs the client a second wake-up.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -36,7 +40,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, unless there are too many."""
-        super().connection_made(transport)
+        joined = _OneWrite(transport)
+        self._flush = joined.flush
+        super().connection_made(cast("asyncio.Transport", joined))
         self.waiting_since = self.loop.time()
         if len(self.connections) > self.most_connections:
             transport.abort()
@@ -61,6 +67,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         super().on_headers_complete()
 
+    def on_response_complete(self) -> None:
+        """A response is over; one to HEAD has written its head only."""
+        self._flush()
+        super().on_response_complete()
+
     def send_400_response(self, msg: str) -> None:
         """Tell the client in the form of all problems."""
         document = problems.problem(_STATUS, _CODE, msg or _MEANING, remedy=_REMEDY)
@@ -71,6 +82,40 @@ class BoundedProtocol(HttpToolsProtocol):
         )
         self.transport.write(head.encode("ascii") + body)
         self.transport.close()
+
+
+class _OneWrite:
+    """A transport that holds a response's head until its body is written, which in this package is at once."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._write = transport.write
+        self._held = b""
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Hold a head, write anything else together with what is held."""
+        if self._held:
+            held, self._held = self._held, b""
+            self._write(held + data)
+        elif data.startswith(b"HTTP/1.1 ") and data.endswith(b"\r\n\r\n") and data[9:10] != b"1":
+            self._held = data
+        else:
+            self._write(data)
+
+    def flush(self) -> None:
+        """Write what is held."""
+        if self._held:
+            held, self._held = self._held, b""
+            self._write(held)
+
+    def close(self) -> None:
+        """Write what is held, then close."""
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 def sweep(connections: set[Any], now: float, seconds: float) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import logging
 import os
@@ -23,7 +24,7 @@ from pathlib import Path
 import msgspec
 import uvicorn
 
-from maestro.kernel.errors import MaestroError, PortError
+from maestro.kernel.errors import BadInputError, MaestroError, PortError
 from maestro_sidecar.app import Application
 from maestro_sidecar.context import Context
 from maestro_sidecar.logs import ServerLogs
@@ -91,7 +92,8 @@ def _run(context: Context, listeners: list[socket.socket], ready: Callable[[Star
     config.load()
     serving = _Server(config, context, listeners, _tls(server.tls), ready)
     gc.collect()
-    gc.freeze()  # what was loaded stays; collections then look at requests only
+    gc.freeze()  # what was loaded stays; collections then look at requests only,
+    gc.set_threshold(20_000, 20, 20)  # and seldom, since requests leave no cycles behind
     serving.run()
     return 0
 
@@ -259,7 +261,7 @@ def _remove_stale(path: Path) -> None:
     """A socket that nobody answers on is left over from a crash; anything else is not ours to remove."""
     try:
         if not stat.S_ISSOCK(path.stat().st_mode):
-            raise FileExistsError(f"{path} exists and is no socket")
+            raise FileExistsError(errno.EEXIST, "the path exists and is no socket")
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -267,6 +269,8 @@ def _remove_stale(path: Path) -> None:
             probe.connect(str(path))
         except ConnectionRefusedError:
             path.unlink()
+        else:
+            raise OSError(errno.EADDRINUSE, "it is in use by another process")
 
 
 def _unbound(where: str, error: OSError) -> PortError:
@@ -289,10 +293,10 @@ def _tls(settings: TlsSettings | None) -> ssl.SSLContext | None:
             context.load_verify_locations(settings.client_ca)
             context.verify_mode = ssl.CERT_REQUIRED
     except OSError as error:  # ssl.SSLError is one
-        raise PortError(
-            f"The certificates cannot be used: {error}.",
-            retry_after=None,
-            remedy="Check server.tls: PEM files that this user may read.",
+        raise BadInputError(
+            f"cannot be used: {error}.",
+            field="server.tls",
+            remedy="Name PEM files that this user may read; the key must be the certificate's.",
         ) from error
     return context
 

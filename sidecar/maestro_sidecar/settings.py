@@ -236,8 +236,8 @@ def parse_settings(raw: dict[str, Any]) -> Settings:
     """
     plain: dict[str, Any] = _plain(raw, "")
     default_limits = _default_limits(plain.pop("defaultLimits", None))
+    _check_flags(plain.get("flags"))
     settings = strict_json.convert(plain, Settings)
-    FlagSnapshot(settings.flags)
     for index, token in enumerate(settings.tokens):
         _check_token(token, f"tokens[{index}]")
     _check_server(settings.server)
@@ -327,6 +327,21 @@ def _default_limits(raw: Any) -> LimitsFile:
             code=error.code,
         ) from error
     return limits
+
+
+def _check_flags(raw: Any) -> None:
+    """Judge each flag by itself, because a decoder's message would not name its key."""
+    if not isinstance(raw, dict):
+        return
+    FlagSnapshot(raw)
+    for name, value in raw.items():
+        if not isinstance(value, bool):
+            raise BadInputError(
+                "is neither true nor false.",
+                field=f"flags.{name}",
+                value=repr(value),
+                remedy="Write true or false, without quotes.",
+            )
 
 
 def _check_scope(scope: str, field: str) -> None:
