@@ -47,6 +47,7 @@ def open_already(monkeypatch):
     monkeypatch.setattr(demo, "demo_tenants", lambda now: demo_tenants(now - timedelta(seconds=30)))
 
 
+@pytest.mark.slow
 def test_json(maestro, tmp_path):
     store = tmp_path / "kept.db"
     answer = maestro("demo", "--runs", "60", "--store", store, "--json")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-import traceback
-from pathlib import Path
 from typing import Any, Final
 
 from maestro.kernel.errors import MaestroError
@@ -68,7 +66,10 @@ def tell_error(error: MaestroError, *, as_json: bool) -> None:
 
 def tell_defect(error: Exception, *, as_json: bool) -> None:
     """Tell an exception that nobody planned: what and where, so that it can be reported; no traceback."""
-    frames = traceback.extract_tb(error.__traceback__)
+    from pathlib import Path
+    from traceback import extract_tb
+
+    frames = extract_tb(error.__traceback__)
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     detail = f"internal error: {type(error).__name__}: {_one_line(str(error))}{where}"
     if as_json:

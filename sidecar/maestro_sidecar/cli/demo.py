@@ -6,8 +6,6 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from maestro.kernel.errors import BadInputError
@@ -16,6 +14,8 @@ from maestro_sidecar.cli.inputs import require_store
 from maestro_sidecar.cli.parsing import Parser, add_json
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from maestro_sidecar.demo.demo import Watch
     from maestro_sidecar.demo.dispatcher import Dispatcher
 
@@ -58,6 +58,8 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from pathlib import Path
+
     from maestro_sidecar.demo.arrivals import read_trace
     from maestro_sidecar.demo.demo import run_demo
 
@@ -88,6 +90,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _store(path: str | None) -> Iterator[Path]:
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
     if path is not None:
         require_store(Path(path), "--store")
         yield Path(path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maestro_sidecar.cli import answers
@@ -42,6 +41,8 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from pathlib import Path
+
     from maestro.limits.replay import Replay
     from maestro_sidecar.event_logs import events_in, is_sqlite
 

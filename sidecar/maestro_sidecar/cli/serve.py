@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import shlex
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from maestro_sidecar.cli import answers
@@ -16,6 +13,8 @@ from maestro_sidecar.cli.extras import needs_extra
 from maestro_sidecar.cli.parsing import Parser, add_json
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from maestro_sidecar.server import Started
     from maestro_sidecar.settings import Settings
 
@@ -77,6 +76,8 @@ def require_server(command: str) -> None:
 
 def serve_store(store: Path) -> None:
     """Serve a store on a free port of this machine until Ctrl-C; its token goes with it."""
+    from tempfile import TemporaryDirectory
+
     from maestro_sidecar.settings import Overrides, load
 
     with TemporaryDirectory(prefix="maestro-serve-") as state:
@@ -103,6 +104,8 @@ def _serve(settings: Settings, say: Callable[[str], None], *, as_json: bool = Fa
 
 
 def _lines(started: Started) -> Iterator[str]:
+    import shlex
+
     for address in started.addresses:
         yield f"serving {started.store} at {address}; Ctrl-C stops it"
     token = ""
