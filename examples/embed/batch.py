@@ -20,7 +20,9 @@ JOBS = [(f"job-{number}", "etl/load" if number % 2 else "etl/extract") for numbe
 
 def run_job(limits: BlockingLimits, run: str, package: str) -> int:
     """Wait for a slot as advised, run the job's process, give the slot back."""
-    while isinstance(answer := limits.acquire(run=run, tenant="acme", package=package, expected=0.5), Decision):
+    while isinstance(
+        answer := limits.acquire(run=run, tenant="acme", package=package, expected=0.5), Decision
+    ):
         if answer.retry_after is None:
             print(f"{run}: given up. {answer.explanation}")
             return 1

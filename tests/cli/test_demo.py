@@ -1,6 +1,8 @@
 """The demo with few runs: everything it tells is measured, and it leaves nothing behind."""
 
 import gzip
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -278,6 +280,21 @@ def test_a_dispatcher_that_fails_stops_the_other(tmp_path, monkeypatch):
     monkeypatch.setattr(Dispatcher, "work", fails)
     with pytest.raises(RuntimeError, match="broken"):
         demo.run_demo(tmp_path / "d.db", 5, nobody_watches)
+
+
+def test_ctrl_c_ends_it_quietly_and_at_once(tmp_path):
+    command = [sys.executable, "-m", "maestro_sidecar", "demo", "--store", str(tmp_path / "d.db")]
+    demo_process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert " completed, " in demo_process.stderr.readline()
+    os.killpg(demo_process.pid, signal.SIGINT)
+    out, err = demo_process.communicate(timeout=20)
+    assert (demo_process.returncode, out) == (130, "")
+    assert "Traceback" not in err
+    leases = SqliteLeases(tmp_path / "d.db")
+    assert leases.held() == {}
+    leases.close()
 
 
 def test_percentiles():

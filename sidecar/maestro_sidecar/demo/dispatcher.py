@@ -140,7 +140,10 @@ class Dispatcher:
         slot.start_renewal()
         command = [sys.executable, "-I", "-S", "-c", _CHILD, f"{arrival.seconds:.3f}"]
         try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - our own interpreter
+            # In a session of its own, so that Ctrl-C reaches the demo alone, which then ends its processes.
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter
+                command, stdin=subprocess.DEVNULL, start_new_session=True
+            )
         except BaseException:
             slot.release()
             raise
