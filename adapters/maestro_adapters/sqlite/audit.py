@@ -1,0 +1,297 @@
+"""Audit logs in a SQLite file, each append in one transaction that waits for the disk."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Final, Self
+
+from maestro.audit.entries import Draft, Growth
+from maestro.audit.hashing import HASH_BYTES
+from maestro.audit.tree import CompactRange, Node, TreeHead, subtrees
+from maestro.kernel.errors import PortError
+from maestro.ports.audit import Seal, StoredEntry
+from maestro.ports.capabilities import Capability
+from maestro_adapters.sqlite.database import APPLICATION_ID, Database
+
+__all__ = ["SqliteAudit", "SqliteAuditFile"]
+
+_LOG: Final = "SELECT id FROM audit_logs WHERE origin = ?"
+_NEW_LOG: Final = "INSERT INTO audit_logs (origin) VALUES (?) RETURNING id"
+_SIZE: Final = "SELECT coalesce(max(sequence) + 1, 0) FROM audit_entries WHERE log = ?"
+_FIND: Final = "SELECT sequence FROM audit_entries WHERE log = ? AND id = ?"
+_PUT: Final = "INSERT INTO audit_entries VALUES (?, ?, ?, ?, ?)"
+_READ: Final = "SELECT sequence, body, hashes FROM audit_entries WHERE log = ? AND sequence >= ? ORDER BY sequence LIMIT ?"
+_HASH: Final = "SELECT substr(hashes, ?, 32) FROM audit_entries WHERE log = ? AND sequence = ?"
+_NEWEST: Final = "SELECT size, note FROM audit_checkpoints WHERE log = ? ORDER BY size DESC LIMIT 1"
+_SIGNED: Final = "INSERT INTO audit_checkpoints VALUES (?, ?, ?)"
+_FORGET: Final = "DELETE FROM audit_checkpoints WHERE log = ? AND size = ?"
+_CHECKPOINTS: Final = "SELECT note FROM audit_checkpoints WHERE log = ? ORDER BY size"
+_ORIGINS: Final = "SELECT origin FROM audit_logs ORDER BY origin"
+
+_KEEP_ONE_IN: Final = 1024
+"""Older checkpoints are thinned to one for so many entries: enough to say where a log was altered."""
+_NO_LOG: Final = 0
+"""No row has this id, so the queries of a log that is not there find nothing."""
+
+
+class SqliteAudit:
+    """A node's audit log in a SQLite file (``AuditStore``).
+
+    Every append waits for the disk: a checkpoint that has left the house must never be ahead of its log.
+
+    Args:
+        path: the file; other stores may use the same.
+        origin: the log's name, that of the node's key.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], origin: str) -> None:
+        self._database = Database(path)
+        self._origin = origin
+        # Switching to a durable commit is a step of its own, which no other thread may come between.
+        self._appending = Lock()
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """``BLOCKING``, ``DURABLE``, ``SHARED``."""
+        return frozenset({Capability.BLOCKING, Capability.DURABLE, Capability.SHARED})
+
+    @property
+    def origin(self) -> str:
+        """The log's name."""
+        return self._origin
+
+    def append(self, drafts: Sequence[Draft], seal: Seal) -> tuple[int, ...]:
+        """Enter the drafts; see ``AuditStore.append``."""
+        with self._appending, self._database.durably() as cursor:
+            log = self._log(cursor) or self._new_log(cursor)
+            (size,) = cursor.execute(_SIZE, (log,)).fetchone()
+            tree = CompactRange(size, _hashes(cursor, log, subtrees(0, size), self._database.path))
+            before = tree.head()
+            places = _put(cursor, log, Growth(self._origin, tree), drafts)
+            if tree.size > size:
+                self._sign(cursor, log, seal, before, tree)
+        return places
+
+    def read(self, first: int = 0, limit: int = 1000) -> Sequence[StoredEntry]:
+        """Up to ``limit`` entries from the place ``first`` on."""
+        with self._database.reading() as cursor:
+            return _read(cursor, self._log(cursor), first, limit)
+
+    def find(self, id: str) -> int | None:  # noqa: A002  # as the port spells it
+        """The place of the entry with that id."""
+        with self._database.reading() as cursor:
+            row = cursor.execute(_FIND, (self._log(cursor), id)).fetchone()
+        return None if row is None else int(row[0])
+
+    def hashes(self, nodes: Sequence[Node]) -> Sequence[bytes]:
+        """The hashes of complete subtrees, in the order asked."""
+        with self._database.reading() as cursor:
+            return _hashes(cursor, self._log(cursor), nodes, self._database.path)
+
+    def checkpoint(self) -> bytes | None:
+        """The newest checkpoint."""
+        with self._database.reading() as cursor:
+            row = cursor.execute(_NEWEST, (self._log(cursor),)).fetchone()
+        return None if row is None else bytes(row[1])
+
+    def checkpoints(self) -> Sequence[bytes]:
+        """The newest checkpoint and one for about each thousand entries before, oldest first."""
+        with self._database.reading() as cursor:
+            return _checkpoints(cursor, self._log(cursor))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def _log(self, cursor: sqlite3.Cursor) -> int:
+        return _log(cursor, self._origin)
+
+    def _new_log(self, cursor: sqlite3.Cursor) -> int:
+        return int(cursor.execute(_NEW_LOG, (self._origin,)).fetchone()[0])
+
+    def _sign(
+        self, cursor: sqlite3.Cursor, log: int, seal: Seal, before: TreeHead, tree: CompactRange
+    ) -> None:
+        """Keep the checkpoint of the grown tree; of those before it one in a thousand stays."""
+        newest = cursor.execute(_NEWEST, (log,)).fetchone()
+        note = seal(None if newest is None else bytes(newest[1]), before, tree.head())
+        if newest is not None and newest[0] // _KEEP_ONE_IN == tree.size // _KEEP_ONE_IN:
+            cursor.execute(_FORGET, (log, newest[0]))
+        cursor.execute(_SIGNED, (log, tree.size, note))
+
+
+class SqliteAuditFile:
+    """The logs in a SQLite file that must not be changed: evidence, a copy, somebody else's. One moment is read.
+
+    Args:
+        path: the file.
+
+    Raises:
+        PortError: it cannot be opened, or is no store of ours.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(os.path.abspath(path))  # noqa: PTH100  # as Database names it
+        try:
+            self._connection = _read_only(self.path)
+        except sqlite3.Error as error:
+            raise _failure(self.path, error) from error
+        try:
+            self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def origins(self) -> list[str]:
+        """The names of the logs in the file."""
+        with self._cursor() as cursor:
+            return [name for (name,) in cursor.execute(_ORIGINS).fetchall()]
+
+    def entries(self, origin: str) -> Iterator[StoredEntry]:
+        """All entries of a log, in order."""
+        first = 0
+        while page := self.read(origin, first):
+            yield from page
+            first = page[-1].sequence + 1
+
+    def read(self, origin: str, first: int = 0, limit: int = 1000) -> Sequence[StoredEntry]:
+        """Up to ``limit`` entries of a log from the place ``first`` on."""
+        with self._cursor() as cursor:
+            return _read(cursor, _log(cursor, origin), first, limit)
+
+    def hashes(self, origin: str, nodes: Sequence[Node]) -> Sequence[bytes]:
+        """The hashes of complete subtrees of a log, in the order asked."""
+        with self._cursor() as cursor:
+            return _hashes(cursor, _log(cursor, origin), nodes, self.path)
+
+    def checkpoints(self, origin: str) -> Sequence[bytes]:
+        """The checkpoints of a log that are kept, oldest first."""
+        with self._cursor() as cursor:
+            return _checkpoints(cursor, _log(cursor, origin))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _prepare(self) -> None:
+        """Begin to read one moment, of a store of ours that has audit logs."""
+        with self._cursor() as cursor:
+            (application,) = cursor.execute("PRAGMA application_id").fetchone()
+            if application != APPLICATION_ID:
+                raise _unusable(self.path, "is a database of another application", "store_foreign")
+            cursor.execute("BEGIN")
+            if not cursor.execute("SELECT 1 FROM sqlite_schema WHERE name = 'audit_logs'").fetchone():
+                raise _unusable(self.path, "holds no audit log", "no_such_log")
+
+    @contextmanager
+    def _cursor(self) -> Iterator[sqlite3.Cursor]:
+        with closing(self._connection.cursor()) as cursor:
+            try:
+                yield cursor
+            except sqlite3.Error as error:
+                raise _failure(self.path, error) from error
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    """A connection that never writes into the file; beside it SQLite may leave an empty log file of its own.
+
+    Where it may not even do that (a read-only folder), nobody else can be writing either.
+    """
+    try:
+        return _connected(f"{path.as_uri()}?mode=ro")
+    except sqlite3.OperationalError:
+        if not path.is_file():
+            raise
+        return _connected(f"{path.as_uri()}?mode=ro&immutable=1")
+
+
+def _connected(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _log(cursor: sqlite3.Cursor, origin: str) -> int:
+    row = cursor.execute(_LOG, (origin,)).fetchone()
+    return _NO_LOG if row is None else int(row[0])
+
+
+def _put(cursor: sqlite3.Cursor, log: int, growth: Growth, drafts: Sequence[Draft]) -> tuple[int, ...]:
+    """Enter those that are new; where each stands."""
+    places = []
+    for draft in drafts:
+        if draft.id is not None:
+            row = cursor.execute(_FIND, (log, draft.id)).fetchone()
+            if row is not None:
+                places.append(int(row[0]))
+                continue
+        entry = growth.add(draft)
+        cursor.execute(_PUT, (log, entry.sequence, entry.id, entry.body, entry.hashes))
+        places.append(entry.sequence)
+    return tuple(places)
+
+
+def _read(cursor: sqlite3.Cursor, log: int, first: int, limit: int) -> list[StoredEntry]:
+    rows = cursor.execute(_READ, (log, first, max(0, limit))).fetchall()
+    return [StoredEntry(*row) for row in rows]
+
+
+def _hashes(cursor: sqlite3.Cursor, log: int, nodes: Sequence[Node], path: Path) -> list[bytes]:
+    found = []
+    for node in nodes:
+        row = cursor.execute(_HASH, (node.level * HASH_BYTES + 1, log, node.kept_at)).fetchone()
+        if row is None or len(row[0]) != HASH_BYTES:
+            raise PortError(
+                f"{path}: the hash of the audit log's subtree {node.level}/{node.number} is missing.",
+                code="log_damaged",
+                retry_after=None,
+                remedy="Run 'maestro audit verify', and restore the log from a copy that verifies.",
+            )
+        found.append(row[0])
+    return found
+
+
+def _checkpoints(cursor: sqlite3.Cursor, log: int) -> list[bytes]:
+    return [bytes(note) for (note,) in cursor.execute(_CHECKPOINTS, (log,)).fetchall()]
+
+
+def _failure(path: Path, error: sqlite3.Error) -> PortError:
+    """What an error on a file that is only read means."""
+    number = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if number in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        return PortError(
+            f"{path} cannot be read to its end: {error}.",
+            code="log_damaged",
+            retry_after=None,
+            remedy="Restore it from a backup.",
+        )
+    return PortError(
+        f"{path} cannot be read: {error}.",
+        code="store_unopened",
+        retry_after=None,
+        remedy="Name a file that exists and that this user may read.",
+    )
+
+
+def _unusable(path: Path, why: str, code: str) -> PortError:
+    return PortError(
+        f"{path} {why}.", code=code, retry_after=None, remedy="Name the store that the log is kept in."
+    )

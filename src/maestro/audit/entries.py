@@ -1,0 +1,141 @@
+"""Entries: who did what to what, as the bytes that are hashed.
+
+An entry is canonical JSON: one line of UTF-8, keys sorted by code point, no space, finite numbers. Those very bytes are
+kept, hashed and exported; nothing is ever written again from what was read.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from maestro.audit.hashing import leaf_hash
+from maestro.audit.tree import CompactRange, TreeHead
+from maestro.formats import strict_json
+from maestro.kernel.errors import BadInputError
+from maestro.kernel.events import Event
+from maestro.kernel.instants import format_instant, require_aware
+
+__all__ = ["ENTRY_LIMIT", "Draft", "Growth", "NewEntry", "draft_of_event", "entry_bytes", "sequence_in"]
+
+ENTRY_LIMIT = 4 * 1024 * 1024
+"""Bytes of an entry; an event of the largest kind fits."""
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """An entry that has no place in a log yet.
+
+    Attributes:
+        time: when it happened, aware.
+        actor: the identity that did it.
+        action: what was done, a dotted name such as ``mc.limits.document.changed``.
+        subject: what it was done to.
+        data: the rest, JSON-able.
+        id: what is told twice under one id is entered once; None for what is told only once.
+    """
+
+    time: datetime
+    actor: str
+    action: str
+    subject: str
+    data: dict[str, Any] = {}
+    id: str | None = None
+
+
+class NewEntry(msgspec.Struct, frozen=True):
+    """An entry with its place.
+
+    Attributes:
+        sequence: its place, counted from 0.
+        id: as drafted.
+        body: its bytes.
+        hashes: what it completes (``CompactRange.append``), level by level, 32 bytes each.
+    """
+
+    sequence: int
+    id: str | None
+    body: bytes
+    hashes: bytes
+
+
+class Growth:
+    """A log that gets new entries: pure, so that every store grows its log by the same rule.
+
+    Args:
+        origin: the log's name.
+        tree: where it stands; changed by ``add``.
+    """
+
+    def __init__(self, origin: str, tree: CompactRange) -> None:
+        self._origin = origin
+        self._tree = tree
+
+    def add(self, draft: Draft) -> NewEntry:
+        """The draft as the next entry. Raises BadInputError when it cannot be written down."""
+        sequence = self._tree.size
+        body = entry_bytes(self._origin, sequence, draft)
+        return NewEntry(sequence, draft.id, body, b"".join(self._tree.append(leaf_hash(body))))
+
+    def head(self) -> TreeHead:
+        """Size and root with all that was added."""
+        return self._tree.head()
+
+
+def entry_bytes(node: str, sequence: int, draft: Draft) -> bytes:
+    """The canonical bytes of an entry.
+
+    Raises:
+        BadInputError: naive time, data that JSON cannot tell, or more than ``ENTRY_LIMIT`` bytes.
+    """
+    entry: dict[str, Any] = {
+        "sequence": sequence,
+        "time": format_instant(require_aware(draft.time, "time")),
+        "node": node,
+        "actor": draft.actor,
+        "action": draft.action,
+        "subject": draft.subject,
+        "data": draft.data,
+    }
+    if draft.id is not None:
+        entry["id"] = draft.id
+    try:
+        body = json.dumps(
+            entry, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+        ).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadInputError(
+            f"cannot be written as JSON: {error}.", field="data", remedy="Use JSON's own types."
+        ) from error
+    # What was written must be readable by the strictest reader: no key twice, not too deep, not too large.
+    strict_json.loads(body, limit=ENTRY_LIMIT)
+    return body
+
+
+def draft_of_event(event: Event) -> Draft:
+    """An event as an entry: done by who changed something, else by who tells it."""
+    return Draft(
+        time=event.time,
+        actor=str(event.data.get("changedBy", event.source)),
+        action=event.type,
+        subject=event.subject,
+        data=event.data,
+        id=f"{event.source}#{event.id}",
+    )
+
+
+class _Place(msgspec.Struct):
+    sequence: int
+
+
+_place = msgspec.json.Decoder(_Place)
+
+
+def sequence_in(body: bytes) -> int | None:
+    """The place that an entry says it has; None when it is no entry."""
+    try:
+        return _place.decode(body).sequence
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

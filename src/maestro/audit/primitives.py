@@ -1,0 +1,27 @@
+"""Ed25519 (RFC 8032) by ``cryptography``: the one module of this room that imports it, and is imported late."""
+
+from __future__ import annotations
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+__all__ = ["public_of", "sign", "verifies"]
+
+
+def public_of(seed: bytes) -> bytes:
+    """The public key of a private one, 32 bytes each."""
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+
+
+def sign(seed: bytes, message: bytes) -> bytes:
+    """The signature, 64 bytes; the same for the same message."""
+    return Ed25519PrivateKey.from_private_bytes(seed).sign(message)
+
+
+def verifies(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether the signature is the key's over the message."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
