@@ -63,7 +63,14 @@ by_namespace := [found |
 
 # ---- what cannot be judged: text counts as more than any number, so a cap of "2" would never be reached ----
 
-malformed contains "request.package" if not is_string(input.request.package)
+# `not is_string(input.x)` is no test: with x absent neither it nor its opposite holds. A rule of its own is one.
+malformed contains "tenant" if not for_tenant
+
+for_tenant if is_object(input.tenant)
+
+malformed contains "request.package" if not of_package
+
+of_package if is_string(input.request.package)
 
 malformed contains "request.tenant" if input.request.tenant != input.tenant.tenant
 
@@ -74,6 +81,8 @@ malformed contains "tenant.runningTotal" if not counts(running)
 malformed contains "tenant.packageCaps" if not is_object(object.get(input.tenant, "packageCaps", {}))
 
 malformed contains "tenant.packageCaps" if not counts(cap_or_zero)
+
+malformed contains "tenant.packageUsage" if not is_object(object.get(input.tenant, "packageUsage", {}))
 
 malformed contains "tenant.packageUsage" if not counts(used)
 

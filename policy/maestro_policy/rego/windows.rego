@@ -29,7 +29,9 @@ denies := [{"reason": "bad_input", "field": field, "retryAfter": null} | some fi
 } else := array.concat(
 	array.concat(closure_denies, window_denies),
 	array.concat(cutoff_denies, fit_denies),
-)
+) if {
+	day
+}
 
 # ---- what is asked ----
 
@@ -60,7 +62,7 @@ current if {
 	not other_revision
 }
 
-other_revision if input.tenant.policyRevision != entry.revision
+other_revision if input.tenant.policyRevision != object.get(entry, "revision", null)
 
 # ---- what is found ----
 
@@ -135,7 +137,10 @@ needed := max([cutoff + 1, fit])
 
 # ---- what cannot be judged ----
 
-malformed contains "tenant.tenant" if not is_string(input.tenant.tenant)
+# `not is_string(input.x)` is no test: with x absent neither it nor its opposite holds. A rule of its own is one.
+malformed contains "tenant.tenant" if not for_tenant
+
+for_tenant if is_string(input.tenant.tenant)
 
 malformed contains "tenant.startCutoffSeconds" if not within(cutoff, 604800)
 
