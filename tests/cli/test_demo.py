@@ -63,11 +63,13 @@ def test_json(maestro, tmp_path):
     acme, boreal, *_, ember = document["tenants"]
     # Truly exercised: nobody starts before window and closure say so, and each waits in between.
     assert acme["denies"]["outside_run_window"] > 0
-    assert acme["firstStartSeconds"] >= 5
+    assert acme["firstStartSeconds"] >= 3
     assert boreal["denies"]["closure"] > 0
-    assert boreal["firstStartSeconds"] >= 3
+    assert boreal["firstStartSeconds"] >= 1
     assert (ember["limits"], ember["denies"]) == (None, {})
-    assert all(line.split()[0].replace(".", "").isdigit() for line in answer.err.splitlines())
+    first, *progress = answer.err.splitlines()
+    assert first == "60 runs of five tenants, by two dispatchers that share kept.db"
+    assert all(" of 60 completed, " in line for line in progress)
     # The store stays, no slot is held, and the other command comes to the same figure.
     leases = SqliteLeases(store)
     assert leases.held() == {}
@@ -287,6 +289,7 @@ def test_ctrl_c_ends_it_quietly_and_at_once(tmp_path):
     demo_process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
+    assert "five tenants" in demo_process.stderr.readline()
     assert " completed, " in demo_process.stderr.readline()
     os.killpg(demo_process.pid, signal.SIGINT)
     out, err = demo_process.communicate(timeout=20)

@@ -73,7 +73,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
         require_server("maestro demo --serve")
     trace = read_trace(Path(arguments.trace), arguments.runs) if arguments.trace else None
+    runs = arguments.runs if trace is None else len(trace.taken)
     with _store(arguments.store) as store:
+        answers.note(f"{runs} runs of five tenants, by two dispatchers that share {store.name}")
         report = run_demo(store, arguments.runs, _progress(), trace)
         if sys.stderr.isatty():
             sys.stderr.write("\r\x1b[K")

@@ -19,8 +19,9 @@ class HelpGivenError(Exception):
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=WIDTH, max_help_position=30)
+    def __init__(self, prog: str, **arguments: Any) -> None:
+        # Newer releases of argparse hand in more than the program's name.
+        super().__init__(prog, **(arguments | {"width": WIDTH, "max_help_position": 30}))
 
 
 class Parser(argparse.ArgumentParser):
