@@ -6,16 +6,43 @@ from datetime import datetime, timedelta, timezone
 
 from maestro.kernel.events import Event
 
-__all__ = ["BODIES", "RAW_NAMES", "TTLS", "VALID_NAMES", "ZONED", "event"]
+__all__ = ["BODIES", "CONFUSABLE", "TTLS", "ZONED", "event", "families"]
 
-VALID_NAMES = ("a", "A", "b", "a_", "_", "a~", "a.b", "a-b", "ab", "aB", "0", "00", "r-1", "x" * 128)
-"""Names that pass ``maestro.kernel.names``: case variants, ``LIKE``'s wildcard ``_``, numbers as text, long ones."""
+_VALID_FAMILIES = (
+    ("a", "A", "b", "B"),
+    ("_", "a", "b", "a_", "ab"),
+    ("0", "00", "0.0", "-0", "1e0"),
+    ("a.b", "a-b", "a~b", "a_b", "aXb"),
+    ("x" * 128, "x" * 127, "X" * 128, "x" * 127 + "y"),
+    ("null", "None", "true", "r-1", "r-10"),
+)
+"""Names that pass ``maestro.kernel.names``, in families that careless stores take for one another."""
 
-RAW_NAMES = (
-    *VALID_NAMES, "%", "a%", "a:", "a:b", ":b", "a/b", "", " ", "a ", "'", "ß", "ss", "é", "e\u0301", "\u0000",
-    "a\u0000", "a\u0000b", "\U0001f680", "None",
+_RAW_FAMILIES = (
+    *_VALID_FAMILIES,
+    ("%", "a", "ab", "a%", "%b"),
+    ("a", "a:", "a:b", "b", ":b", "b:c", "c"),
+    ("a", "a ", " a", "", " "),
+    ("a", "a\0", "a\0b", "\0"),
+    ("\N{LATIN SMALL LETTER E WITH ACUTE}", "e\N{COMBINING ACUTE ACCENT}", "e", "E"),
+    ("\N{LATIN SMALL LETTER SHARP S}", "ss", "SS", "\N{ROCKET}"),
+    ("'", "''", '"', "\\", "a'--"),
+    ("a/b", "a", "b", "a//b", "/"),
+)
+"""And names that only the port's type allows: separators, wildcards, NUL, one look in two spellings."""
+
+CONFUSABLE = (
+    ("a", "A"), ("a_", "ab"), ("_", "a"), ("0", "00"), ("x" * 128, "x" * 127 + "y"),
+    ("a%", "ab"), ("%", "a"), ("a", "a "), ("a", "a\0"), ("a\0b", "a\0c"), ("", " "),
+    ("\N{LATIN SMALL LETTER E WITH ACUTE}", "e\N{COMBINING ACUTE ACCENT}"), ("\N{LATIN SMALL LETTER SHARP S}", "ss"),
 )  # fmt: skip
-"""Names that only the port's type allows: separators, wildcards, Unicode of one look and two spellings, NUL."""
+"""Pairs of different names; the first five are valid ones."""
+
+
+def families(*, raw: bool) -> tuple[tuple[str, ...], ...]:
+    """Families of names that are taken for one another; raw: also such as only the port's type allows."""
+    return _RAW_FAMILIES if raw else _VALID_FAMILIES
+
 
 TTLS = (60.0, 1.0, 0.5, 30.0, 61.0, 90.0, 3600.0, 0.001)
 """Seconds, all exact in milliseconds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from maestro.kernel.errors import BadInputError, ConflictError, MaestroError, Po
 from maestro.kernel.events import Event
 from maestro.ports.capabilities import Capability
 from maestro.ports.documents import DocumentStore, StoredDocument
-from maestro.testing.conformance.alphabet import BODIES, RAW_NAMES, VALID_NAMES, ZONED, event
+from maestro.testing.conformance.alphabet import BODIES, CONFUSABLE, ZONED, event, families
 from maestro.testing.conformance.interleaved import together
 from maestro.testing.conformance.processes import Say, killed_after, run_all
 from maestro.testing.conformance.suite import Bench, Suite, capabilities_of, kept_events, raises
@@ -56,8 +57,8 @@ class DocumentMachine(RuleBasedStateMachine):
     @initialize(data=st.data())
     def choose_names(self, data: st.DataObject) -> None:
         """Few documents for a history, so that writers meet."""
-        names = st.sampled_from(RAW_NAMES if self.suite.raw_names else VALID_NAMES)
-        two = st.lists(names, min_size=2, max_size=2, unique=True)
+        family = data.draw(st.sampled_from(families(raw=self.suite.raw_names)), label="family")
+        two = st.lists(st.sampled_from(family), min_size=2, max_size=2, unique=True)
         kinds, tenants = data.draw(two, label="kinds"), data.draw(two, label="tenants")
         self.keys = [(kind, tenant) for kind in kinds for tenant in tenants]
 
@@ -184,10 +185,6 @@ class DocumentStoreConformance(Suite[DocumentStore]):
             "windows", "acme", body, expected=expected, changed_by="ann", changed_at=bench.clock.now(), **more
         )
 
-    def test_it_answers_as_the_model_does(self) -> None:
-        """Random histories in lock-step with ``ModelDocuments``."""
-        self.run_machine(DocumentMachine)
-
     def test_a_conflict_says_so_and_changes_nothing(self) -> None:
         """``version_conflict``; a naive instant is refused as well."""
         with self.bench() as bench:
@@ -212,6 +209,23 @@ class DocumentStoreConformance(Suite[DocumentStore]):
             self.put(bench, b"second", 1)
             assert bench.store.get("windows", "acme", 1) == first, "version 1 changed"
             assert first.body == b"first", f"version 1 is {first.body!r}"
+
+    def test_names_are_compared_byte_for_byte(self) -> None:
+        """Kinds and tenants of similar names are different ones."""
+        for one, other in CONFUSABLE if self.raw_names else CONFUSABLE[:5]:
+            with self.bench() as bench:
+                for kind, tenant in ((one, one), (one, other), (other, one)):
+                    body = f"{kind}/{tenant}".encode()
+                    stored = bench.store.put(
+                        kind, tenant, body, expected=0, changed_by="ann", changed_at=bench.clock.now()
+                    )
+                    assert bench.store.get(kind, tenant) == stored, (
+                        f"{kind!r}, {tenant!r} was taken for another"
+                    )
+
+    def test_it_answers_as_the_model_does(self) -> None:
+        """Random histories in lock-step with ``ModelDocuments``."""
+        self.run_machine(DocumentMachine)
 
     def test_writers_at_once_cannot_both_succeed(self) -> None:
         """Of many that expect the same version one succeeds; of many that expect none, all do, without a gap."""

@@ -15,13 +15,15 @@ from maestro.kernel.errors import MaestroError
 from maestro.kernel.events import Event
 from maestro.ports.capabilities import Capability
 from maestro.ports.leases import Caps, Claim, Full, Lease, LeaseStore, Release, Usage
-from maestro.testing.conformance.alphabet import RAW_NAMES, TTLS, VALID_NAMES, ZONED, event
+from maestro.testing.conformance.alphabet import TTLS, ZONED, event, families
 from maestro.testing.conformance.suite import Suite, capabilities_of, kept_events
 from maestro.testing.model import ModelLeases
 
 __all__ = ["LeaseMachine", "require_same_lease", "require_same_usage"]
 
-_CAPS = st.one_of(st.none(), st.integers(0, 3))
+_CAPS = st.sampled_from([None, None, 4, 3, 2, 1, 0])
+_TENANT = st.sampled_from([0, 0, 0, 1])  # one of them busy
+_CLAIM = st.tuples(_TENANT, st.integers(0, 3), st.sampled_from([0, 0, 1]))
 _SECOND = 10**9
 
 
@@ -59,6 +61,7 @@ class LeaseMachine(RuleBasedStateMachine):
         self.model = ModelLeases(self.clock)
         self.capabilities = capabilities_of(self.bench.store)
         self.tokens: dict[int, int] = {}
+        self.granted: list[Lease] = []
         self.origin: float | None = None
         self.told = 0
         self.read = 0
@@ -76,14 +79,13 @@ class LeaseMachine(RuleBasedStateMachine):
     @initialize(data=st.data())
     def choose_names(self, data: st.DataObject) -> None:
         """Few names for a history, so that they meet."""
-        names = st.sampled_from(RAW_NAMES if self.suite.raw_names else VALID_NAMES)
+        family = data.draw(st.sampled_from(families(raw=self.suite.raw_names)), label="family")
         for what, many in (("tenant", 2), ("run", 4), ("package", 2)):
-            self.names[what] = data.draw(
-                st.lists(names, min_size=many, max_size=many, unique=True), label=what
-            )
+            names = st.lists(st.sampled_from(family), min_size=many, max_size=many, unique=True)
+            self.names[what] = data.draw(names, label=what)
 
     @rule(
-        who=st.tuples(st.integers(0, 1), st.integers(0, 3), st.integers(0, 1)),
+        who=_CLAIM,
         ttl=st.sampled_from(TTLS),
         caps=st.builds(Caps, _CAPS, _CAPS),
         expected=st.sampled_from([None, None, 0.5, 45.0, 600.0]),
@@ -112,28 +114,28 @@ class LeaseMachine(RuleBasedStateMachine):
             self.compare(got, wanted, "acquire")
 
     @rule(
-        who=st.tuples(st.integers(0, 1), st.integers(0, 3)),
+        which=st.integers(0, 5),
         ttl=st.sampled_from(TTLS),
         token=st.sampled_from([0, 0, 0, 0, 1, -1]),
         announced=st.booleans(),
     )
-    def renew(self, who: tuple[int, int], ttl: float, token: int, announced: bool) -> None:  # noqa: FBT001
+    def renew(self, which: int, ttl: float, token: int, announced: bool) -> None:  # noqa: FBT001
         """Renew with the token, or with one beside it."""
-        tenant, run, mine, theirs = self.held_by(who)
+        tenant, run, mine, theirs = self.holder(which)
         announce = self.announcer(announced=announced)
         got = _outcome(lambda: self.store.renew(tenant, run, theirs + token, ttl, announce))
         wanted = _outcome(lambda: self.model.renew(tenant, run, mine + token, ttl, announce and self.repeat))
         self.compare(got, wanted, "renew")
 
     @rule(
-        who=st.tuples(st.integers(0, 1), st.integers(0, 3)),
+        which=st.integers(0, 5),
         token=st.sampled_from([0, 0, 0, 0, 1, -1]),
         announced=st.booleans(),
         twice=st.booleans(),
     )
-    def release(self, who: tuple[int, int], token: int, announced: bool, twice: bool) -> None:  # noqa: FBT001
+    def release(self, which: int, token: int, announced: bool, twice: bool) -> None:  # noqa: FBT001
         """Release with the token, or with one beside it; perhaps twice."""
-        tenant, run, mine, theirs = self.held_by(who)
+        tenant, run, mine, theirs = self.holder(which)
         announce = self.announcer(announced=announced)
         for _ in range(1 + twice):
             got = _outcome(lambda: self.store.release(tenant, run, theirs + token, announce))
@@ -141,7 +143,7 @@ class LeaseMachine(RuleBasedStateMachine):
             self.compare(got, wanted, "release")
 
     @precondition(lambda self: Capability.EVENTS in self.capabilities)
-    @rule(who=st.tuples(st.integers(0, 1), st.integers(0, 3), st.integers(0, 1)), what=st.integers(0, 2))
+    @rule(who=_CLAIM, what=st.integers(0, 2))
     def fail_to_announce(self, who: tuple[int, int, int], what: int) -> None:
         """The event cannot be made: the caller hears it, and nothing has changed."""
         tenant, run, package = (self.names[k][i] for k, i in zip(self.names, who, strict=True))
@@ -226,12 +228,12 @@ class LeaseMachine(RuleBasedStateMachine):
         self.read = positions[-1]
         self.told = len(self.model.events)
 
-    def held_by(self, who: tuple[int, int]) -> tuple[str, str, int, int]:
-        """A tenant, a run, its token in the model and in the store: the last one where the run holds nothing."""
-        tenant, run = self.names["tenant"][who[0]], self.names["run"][who[1]]
-        held = self.model.find(tenant, run)
-        mine = held.token if held else max(self.tokens, default=1)
-        return tenant, run, mine, self.tokens.get(mine, 1)
+    def holder(self, which: int) -> tuple[str, str, int, int]:
+        """A tenant, a run, its token in the model and in the store: one of the last leases, dead or alive."""
+        if not self.granted:
+            return self.names["tenant"][0], self.names["run"][0], 1, 1
+        lease = self.granted[-1 - which % len(self.granted[-6:])]
+        return lease.tenant, lease.run, lease.token, self.tokens[lease.token]
 
     def announcer(self, *, announced: bool) -> Callable[[Lease], Event] | None:
         """What makes the events for the store; the model repeats what was made."""
@@ -269,6 +271,7 @@ class LeaseMachine(RuleBasedStateMachine):
             last = max(self.tokens.values(), default=0)
             assert got.token > last, f"token {got.token} does not follow {last}"
             self.tokens[wanted.token] = got.token
+            self.granted.append(wanted)
         assert got.token == self.tokens[wanted.token], f"another token: {got.token}"
 
     def compare_clock(self, got: Lease) -> None:

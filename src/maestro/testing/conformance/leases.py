@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from threading import Event as Signal
 from typing import ClassVar
@@ -13,7 +14,7 @@ from maestro.kernel.events import Event
 from maestro.ports.capabilities import Capability
 from maestro.ports.leases import Caps, Claim, Full, Lease, LeaseStore, Release
 from maestro.testing.clock import VirtualClock
-from maestro.testing.conformance.alphabet import event
+from maestro.testing.conformance.alphabet import CONFUSABLE, event
 from maestro.testing.conformance.interleaved import (
     lease_histories,
     require_possible,
@@ -46,9 +47,67 @@ class LeaseStoreConformance(Suite[LeaseStore]):
 
     # ---- one caller ----------------------------------------------------------------------------------------
 
-    def test_it_answers_as_the_model_does(self) -> None:
-        """Random histories, jumping onto instants of expiry, in lock-step with ``ModelLeases``."""
-        self.run_machine(LeaseMachine)
+    def test_asking_again_changes_nothing(self) -> None:
+        """The same run gets the same lease, whatever the caps are by now, and its expiry stands."""
+        with self.bench() as bench:
+            store, clock = bench.store, bench.clock
+            first = _lease(store.acquire(self.claim(clock, "r-1"), Caps(tenant=1)))
+            assert first.created, "a new lease says it is not"
+            clock.advance(1.0)
+            for caps in (Caps(1, 1), Caps(0, 0), _NO_CAPS):
+                again = _lease(store.acquire(self.claim(clock, "r-1", ttl=90.0), caps))
+                assert again.token == first.token, f"token {again.token}, first {first.token}"
+                assert not again.created, "an old lease says it was created"
+                assert again.remaining <= first.remaining, (
+                    f"asking again extended the lease to {again.remaining}"
+                )
+            assert store.usage("acme", "ns/a").tenant == 1, "asking again took another slot"
+
+    def test_a_renewal_needs_no_room_and_sets_its_own_ttl(self) -> None:
+        """At the cap, and below a lowered one; longer and shorter than before; only with the token."""
+        with self.bench() as bench:
+            store, clock = bench.store, bench.clock
+            held = [_lease(store.acquire(self.claim(clock, f"r-{one}"), Caps(3, 3))) for one in range(3)]
+            for ttl in (3600.0, 61.5, 30.0):
+                renewed = store.renew("acme", "r-1", held[1].token, ttl)
+                assert renewed is not None, "a renewal at the cap was denied"
+                assert renewed.ttl == ttl, f"renewed for {ttl}, ttl is {renewed.ttl}"
+                assert ttl - 5 < renewed.remaining <= ttl, f"renewed for {ttl}, remaining {renewed.remaining}"
+            assert store.renew("acme", "r-1", held[2].token, 60.0) is None, "another run's token renewed"
+
+    def test_a_release_gives_back_one_slot_once(self) -> None:
+        """The run's own, and nobody else's; again it is absent; with another token it stays."""
+        with self.bench() as bench:
+            store, clock = bench.store, bench.clock
+            held = [_lease(store.acquire(self.claim(clock, f"r-{one}"), _NO_CAPS)) for one in range(3)]
+            assert store.release("acme", "r-1", held[2].token) is Release.STALE, (
+                "another run's token released"
+            )
+            assert store.release("acme", "r-1", held[1].token) is Release.RELEASED, (
+                "a held lease was not released"
+            )
+            assert store.release("acme", "r-1", held[1].token) is Release.ABSENT, "released twice"
+            assert store.usage("acme", "ns/a").tenant == 2, "a release took other leases with it"
+            for one in (0, 2):
+                store.release("acme", f"r-{one}", held[one].token)
+            later = _lease(store.acquire(self.claim(clock, "r-1"), _NO_CAPS))
+            assert later.token > held[2].token, f"token {later.token} does not follow {held[2].token}"
+
+    def test_names_are_compared_byte_for_byte(self) -> None:
+        """Runs, tenants and packages of similar names are different ones."""
+        for one, other in CONFUSABLE if self.raw_names else CONFUSABLE[:5]:
+            with self.bench() as bench:
+                store, clock, caps = bench.store, bench.clock, Caps(package=1)
+                for tenant, run, package in ((one, one, one), (one, other, other), (other, one, one)):
+                    claim = Claim(tenant, run, package, 60.0, clock.now())
+                    lease = _lease(store.acquire(claim, caps))
+                    assert lease.created, f"{claim} was taken for another"
+                    assert (lease.tenant, lease.run, lease.package) == (tenant, run, package), f"{lease}"
+                assert store.held() == {one: 2, other: 1}, f"held: {store.held()}"
+                held = store.find(one, one)
+                assert held is not None, f"the lease of {one!r} is gone"
+                store.release(one, one, held.token)
+                assert store.held() == {one: 1, other: 1}, f"releasing {one!r} left {store.held()}"
 
     def test_what_is_out_of_range_is_refused_and_changes_nothing(self) -> None:
         """A ttl of 0, below, beyond a year, not a number; a naive instant."""
@@ -86,6 +145,20 @@ class LeaseStoreConformance(Suite[LeaseStore]):
             heir = _lease(store.acquire(self.claim(clock, "r-1"), caps))
             assert heir.token > dead.token, f"token {heir.token} does not follow {dead.token}"
             assert store.release("acme", "r-1", dead.token) is Release.STALE, "a stale token released"
+
+    def test_setting_the_wall_clock_changes_nothing(self) -> None:
+        """Leases live by the store's own clock, whatever step another one makes."""
+        with self.bench() as bench:
+            store, clock = bench.store, bench.clock
+            held = _lease(store.acquire(self.claim(clock, "r-1", ttl=60.0), _NO_CAPS))
+            for hours in (48, -96):
+                clock.step(timedelta(hours=hours))
+                found = store.find("acme", "r-1")
+                assert found is not None, "a step of the wall clock ended a lease"
+                assert abs(found.remaining - held.remaining) < 5, f"remaining is {found.remaining}"
+            if self.clock_control:
+                clock.advance(60.0)
+                assert store.held() == {}, "a step of the wall clock made a lease longer"
 
     def test_crashed_holders_do_not_pile_up(self) -> None:
         """Thousands of leases that nobody releases leave every count right and the store answering."""
@@ -127,6 +200,8 @@ class LeaseStoreConformance(Suite[LeaseStore]):
             store.release("acme", "r-1", lease.token, announce)
             store.release("acme", "r-1", lease.token, announce)
             assert [one.subject for one in made] == ["r-1"] * 3, f"announced: {made}"
+            raises(ZeroDivisionError, lambda: store.acquire(self.claim(clock, "r-3"), caps, _break))
+            assert store.held() == {}, "the event of an acquire could not be made, yet it took a slot"
             kept = [one for _, one in kept_events(store)]
             assert kept == made, f"kept {kept}, announced {made}"
 
@@ -218,6 +293,12 @@ class LeaseStoreConformance(Suite[LeaseStore]):
                 )
             self.refused += (Capability.SHARED,)
 
+    # ---- everything at random ----------------------------------------------------------------------
+
+    def test_it_answers_as_the_model_does(self) -> None:
+        """Random histories, jumping onto instants of expiry, in lock-step with ``ModelLeases``."""
+        self.run_machine(LeaseMachine)
+
     # ---- many callers -------------------------------------------------------------------------------------------
 
     def test_a_rush_gets_exactly_the_cap(self) -> None:
@@ -277,6 +358,10 @@ class LeaseStoreConformance(Suite[LeaseStore]):
 def _lease(answer: Lease | Full) -> Lease:
     assert isinstance(answer, Lease), f"expected a lease, got {answer}"
     return answer
+
+
+def _break(_: Lease) -> Event:
+    raise ZeroDivisionError
 
 
 def _require_tokens(tokens: list[list[int]]) -> None:

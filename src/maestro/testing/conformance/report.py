@@ -22,8 +22,8 @@ __all__ = ["Factory", "Failure", "Report", "checks", "run_conformance"]
 Factory = Callable[[VirtualClock, Path], Any]
 """Opens a store on a clock and a folder; the same folder means the same store, if it outlives its process.
 
-It may carry ``clock_control``, ``resolution_nanoseconds``, ``raw_names``, ``examples`` and ``rounds`` as attributes,
-with the meaning they have in the suites.
+It may carry ``clock_control``, ``resolution_nanoseconds``, ``raw_names``, ``examples``, ``rounds`` and ``shrink`` as
+attributes, with the meaning they have in the suites.
 """
 
 _SUITES: tuple[tuple[type[Suite[Any]], tuple[str, ...]], ...] = (
@@ -31,7 +31,7 @@ _SUITES: tuple[tuple[type[Suite[Any]], tuple[str, ...]], ...] = (
     (DocumentStoreConformance, ("get", "put", "history")),
     (EventLogConformance, ("append", "read", "acknowledge")),
 )
-_SETTINGS = ("clock_control", "resolution_nanoseconds", "raw_names", "examples", "rounds")
+_SETTINGS = ("clock_control", "resolution_nanoseconds", "raw_names", "examples", "rounds", "shrink")
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -22,6 +22,8 @@ __all__ = ["Bench", "Suite", "capabilities_of", "kept_events", "raises"]
 Store = TypeVar("Store")
 E = TypeVar("E", bound=Exception)
 
+_PHASES = (hypothesis.Phase.generate, hypothesis.Phase.shrink)
+
 _IN_MEMORY = "/dev/shm"  # noqa: S108  # a folder of its own is made in it
 """Folders are made here where it exists: hundreds of stores are opened, and waiting for a disk proves nothing more
 about ``kill -9``."""
@@ -79,6 +81,9 @@ class Suite(Generic[Store]):
     examples: ClassVar[int] = 60
     """How many histories the model runs in lock-step with the store."""
 
+    shrink: ClassVar[bool] = True
+    """Whether a failing history is made short before it is told: worth minutes when one is to be read."""
+
     refused: tuple[Capability, ...] = ()
     """Undeclared capabilities of which the checks found that they are refused (pytest wants no constructor here)."""
 
@@ -113,6 +118,8 @@ class Suite(Generic[Store]):
             stateful_step_count=30,
             deadline=None,
             database=None,
+            report_multiple_bugs=False,
+            phases=_PHASES if self.shrink else _PHASES[:1],
             suppress_health_check=list(hypothesis.HealthCheck),
         )
 
