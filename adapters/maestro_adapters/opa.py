@@ -6,7 +6,7 @@ at all would look like "allowed".
 
 from __future__ import annotations
 
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection, IncompleteRead
 from threading import Lock
 from types import TracebackType
 from typing import Any, Self
@@ -120,17 +120,20 @@ class OpaClient:
             raise self._unreachable("did not answer in time") from error
         except (OSError, HTTPException) as error:
             if not kept:
-                raise self._unreachable(f"could not be asked: {str(error) or type(error).__name__}") from error
+                raise self._unreachable(
+                    f"could not be asked: {str(error) or type(error).__name__}"
+                ) from error
         return self._send(method, path, body, headers)
 
     def _exchange(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str]
     ) -> tuple[int, bytes]:
-        response: HTTPResponse | None = None
         try:
             self._connection.request(method, path, body, headers)
             response = self._connection.getresponse()
             text = response.read(_MOST_BYTES + 1)
+            if len(text) <= _MOST_BYTES and response.length:
+                raise IncompleteRead(text, response.length)  # noqa: TRY301 - as read() would without a limit
         except BaseException:
             # Half an exchange must not be taken for the beginning of the next.
             self._connection.close()
