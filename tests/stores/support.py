@@ -1,0 +1,134 @@
+"""What the tests of the shared stores have in common: a virtual clock fit for servers, servers to be killed, proxies."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+from pathlib import Path
+
+SERVICES = Path(__file__).parent.parent / "services"
+
+
+class ServerClock:
+    """A virtual clock as a server shows it: the reboot of a client's machine does not set it back.
+
+    The kit says that a reboot ends every lease, as it does where leases live by a machine's boot clock. Here a reboot
+    takes longer than the longest lease, which comes to the same.
+    """
+
+    def __init__(self, clock):
+        self._clock = clock
+
+    def boot_id(self):
+        return "server"
+
+    def nanoseconds(self):
+        boots = int(self._clock.boot_id().rsplit("-", 1)[1])
+        return self._clock.nanoseconds() + boots * 400 * 86_400 * 10**9
+
+
+class OwnServer:
+    """A server of one test's own, on a fixed port, so that it can be killed and started again."""
+
+    def __init__(self, name, folder):
+        self.name, self.folder = name, folder
+        folder.mkdir(parents=True, exist_ok=True)
+        # Under root the server runs as an unprivileged account, which has to enter its folder.
+        for path in (folder, *folder.parents[:-1]):
+            with contextlib.suppress(PermissionError):
+                path.chmod(path.stat().st_mode | 0o011)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+
+    def start(self):
+        environment = os.environ | {"SERVICES_DIR": str(self.folder), "PORT": str(self.port)}
+        done = subprocess.run(
+            [SERVICES / f"up-{self.name}.sh"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if done.returncode:
+            raise OSError(done.stderr.strip().splitlines()[-1])
+        return done.stdout.strip()
+
+    def kill(self):
+        """SIGKILL to the server and all its children, waiting until the port is free."""
+        pid = int((self.folder / self.name / "pid").read_text().splitlines()[0])
+        children = subprocess.run(
+            ["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False
+        ).stdout
+        for one in (pid, *map(int, children.split())):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        while _answers(self.port):
+            threading.Event().wait(0.01)
+
+    def lose_data(self):
+        shutil.rmtree(self.folder / self.name)
+
+    def stop(self):
+        environment = os.environ | {"SERVICES_DIR": str(self.folder), "SERVICES_PURGE": "1"}
+        subprocess.run([SERVICES / "down.sh"], env=environment, capture_output=True, check=True, timeout=60)
+
+
+def _answers(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class CuttingProxy:
+    """Hands TCP through to a server, and can cut a connection after a request went in and before its answer comes out.
+
+    `cut_after(b"COMMIT")`: the next request that contains the text reaches the server, and the server's answer arrives
+    here, so what was asked has happened; then the connection is cut, and the client never hears of it.
+    """
+
+    def __init__(self, port):
+        self._port = port
+        self._marker = None
+        self.cuts = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut_after(self, marker):
+        self._marker = marker
+
+    def close(self):
+        self._listener.close()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client):
+        with (
+            client,
+            socket.create_connection(("127.0.0.1", self._port)) as server,
+            contextlib.suppress(OSError),
+        ):
+            doomed = threading.Event()
+            threading.Thread(target=self._answers_of, args=(server, client, doomed), daemon=True).start()
+            while request := client.recv(65_536):
+                if self._marker and self._marker in request:
+                    self._marker = None
+                    doomed.set()
+                server.sendall(request)
+
+    def _answers_of(self, server, client, doomed):
+        with contextlib.suppress(OSError):
+            while answer := server.recv(65_536):
+                if doomed.is_set():
+                    self.cuts += 1
+                    break
+                client.sendall(answer)
+            for one in (client, server):
+                one.shutdown(socket.SHUT_RDWR)
