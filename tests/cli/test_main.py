@@ -56,6 +56,11 @@ def test_the_commands_are_those_that_are_built():
         "maestro serve",
         "maestro limits explain",
         "maestro limits replay",
+        "maestro audit verify",
+        "maestro audit export",
+        "maestro audit prove",
+        "maestro audit record",
+        "maestro audit keygen",
         "maestro conformance",
     }
 

@@ -83,6 +83,11 @@ class SqliteAudit:
         with self._database.reading() as cursor:
             return _read(cursor, self._log(cursor), first, limit)
 
+    def size(self) -> int:
+        """How many entries there are."""
+        with self._database.reading() as cursor:
+            return int(cursor.execute(_SIZE, (self._log(cursor),)).fetchone()[0])
+
     def find(self, id: str) -> int | None:  # noqa: A002  # as the port spells it
         """The place of the entry with that id."""
         with self._database.reading() as cursor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from maestro_sidecar.cli import conformance, demo, limits_explain, limits_replay, serve
+from maestro_sidecar.cli import audit, conformance, demo, limits_explain, limits_replay, serve
 from maestro_sidecar.cli.answers import tell
 from maestro_sidecar.cli.parsing import HelpGivenError, Parser
 
@@ -47,5 +47,6 @@ def command_line() -> Parser:
     of_limits = limits.add_subparsers(title="commands", metavar="COMMAND", required=True)
     limits_explain.add_to(of_limits)
     limits_replay.add_to(of_limits)
+    audit.add_to(commands)
     conformance.add_to(commands)
     return parser

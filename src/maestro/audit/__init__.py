@@ -18,6 +18,7 @@ from maestro.audit.keys import (
     parse_log_signer,
 )
 from maestro.audit.notes import Note, Signature, Verifier, parse_note
+from maestro.audit.proofs import InclusionProof, encode_proof, parse_proof, verify_entry
 from maestro.audit.reasons import AuditReason
 from maestro.audit.tree import CompactRange, TreeHead, consistency_proof, inclusion_proof
 from maestro.audit.verification import root_from_inclusion, verify_consistency, verify_inclusion
@@ -31,6 +32,7 @@ __all__ = [
     "CosignerKey",
     "Draft",
     "Finding",
+    "InclusionProof",
     "Judge",
     "LogKey",
     "LogSigner",
@@ -41,6 +43,7 @@ __all__ = [
     "Verifier",
     "consistency_proof",
     "cosign",
+    "encode_proof",
     "inclusion_proof",
     "issue",
     "leaf_hash",
@@ -52,7 +55,9 @@ __all__ = [
     "parse_log_key",
     "parse_log_signer",
     "parse_note",
+    "parse_proof",
     "root_from_inclusion",
     "verify_consistency",
+    "verify_entry",
     "verify_inclusion",
 ]

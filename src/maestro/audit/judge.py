@@ -132,6 +132,12 @@ class Judge:
         if self._elsewhere and self._elsewhere.size == self._tree.size:
             self._elsewhere_root = self._tree.root()
 
+    def missing(self, entry: int) -> None:
+        """Tell that the store has no entry at that place though it has later ones."""
+        if self._suspect is None:
+            self._suspect = entry
+            self.find(AuditReason.ENTRY_OUT_OF_PLACE, f"There is no entry {entry}.", entry)
+
     def find(self, reason: AuditReason, detail: str = "", entry: int | None = None) -> None:
         """Note a fault."""
         self._findings.append(Finding(reason, f"{reason.meaning} {detail}".rstrip(), reason.remedy, entry))

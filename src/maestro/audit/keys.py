@@ -186,7 +186,8 @@ def _parse(text: str, what: str, kinds: set[int]) -> tuple[str, bytes]:
     except (binascii.Error, ValueError) as error:
         raise _bad_key(what, "its last part is not base64") from error
     if len(data) != _KEY_BYTES + 1 or data[0] not in kinds:
-        raise _bad_key(what, f"it is no Ed25519 key of the type {' or '.join(map(str, sorted(kinds)))}")
+        whose = "a cosigner" if _COSIGNATURE in kinds else "a log"
+        raise _bad_key(what, f"it is no Ed25519 key of {whose}")
     if not is_key_name(name):
         raise _bad_key(what, "it has no name")
     kind, key = data[0], data[1:]

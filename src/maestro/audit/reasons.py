@@ -62,6 +62,11 @@ class AuditReason(StrEnum):
         "The log has no signed checkpoint, so nothing says what it should hold.",
         "Name the file that the log is kept in; an empty log has nothing to verify.",
     )
+    OTHER_LOG = (
+        "other_log",
+        "The file does not hold the log that the key is of.",
+        "Use the public key and the file of the same log.",
+    )
     TRUNCATED = (
         "truncated",
         "A checkpoint kept elsewhere covers more entries than the log has.",

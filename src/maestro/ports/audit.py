@@ -71,6 +71,10 @@ class AuditStore(Protocol):
         """Up to ``limit`` entries from the place ``first`` on, in order."""
         ...
 
+    def size(self) -> int:
+        """How many entries there are."""
+        ...
+
     def find(self, id: str) -> int | None:  # noqa: A002  # as the field of a draft
         """The place of the entry with that id."""
         ...

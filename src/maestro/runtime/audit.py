@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import attrs
-
 from maestro.audit.checkpoints import Checkpoint, cosign, issue, open_checkpoint, parse_checkpoint, size_of
 from maestro.audit.entries import Draft, draft_of_event
 from maestro.audit.keys import Cosigner, LogKey, LogSigner
 from maestro.audit.notes import parse_note
+from maestro.audit.proofs import InclusionProof
 from maestro.audit.tree import TreeHead, consistency_proof, inclusion_proof
 from maestro.kernel.errors import BadInputError, UntrustedError
 from maestro.limits.events import DEFAULT_DECLARED, DOCUMENT_CHANGED
@@ -19,27 +18,12 @@ from maestro.ports.audit import AuditStore
 from maestro.ports.clock import Clock
 from maestro.ports.events import EventLog
 
-__all__ = ["AUDITED", "AuditLog", "Auditor", "InclusionProof"]
+__all__ = ["AUDITED", "AuditLog", "Auditor"]
 
 AUDITED = frozenset({DOCUMENT_CHANGED, DEFAULT_DECLARED})
 """Types of events that are entered: what changes the rules, not every run that keeps them."""
 
 _PAGE = 500
-
-
-@attrs.frozen
-class InclusionProof:
-    """What proves one entry to somebody who has nothing but the log's public key (C2SP tlog-proof).
-
-    Attributes:
-        index: the place of the entry.
-        hashes: the path from it to the root.
-        checkpoint: the signed checkpoint that the path leads to.
-    """
-
-    index: int
-    hashes: tuple[bytes, ...]
-    checkpoint: bytes
 
 
 class AuditLog:
