@@ -24,6 +24,7 @@ from maestro.ports.leases import (
     run_package_conflict,
 )
 from maestro_adapters.clock import SystemClock
+from maestro_adapters.inprocess_waiting import InProcessWaitingRoom
 
 __all__ = ["InProcessDocuments", "InProcessLeases", "InProcessOutbox"]
 
@@ -129,17 +130,19 @@ class InProcessLeases:
     """
 
     def __init__(self, clock: BootClock | None = None, outbox: EventSink | None = None) -> None:
-        self._nanoseconds = (SystemClock() if clock is None else clock).nanoseconds
+        clock = SystemClock() if clock is None else clock
+        self._nanoseconds = clock.nanoseconds
+        self._room = InProcessWaitingRoom(clock)
         self._lock = Lock()
         self._books: dict[str, _Book] = {}
         self._token = 0
         self._until_sweep = _SWEEP_AFTER
-        self._capabilities = _capabilities(outbox)
+        self._capabilities = _capabilities(outbox) | {Capability.WAIT}
         self.outbox = outbox
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """``BLOCKING``, ``IN_MEMORY`` unless the outbox waits, ``EVENTS`` with an outbox."""
+        """``BLOCKING``, ``WAIT``, ``IN_MEMORY`` unless the outbox waits, ``EVENTS`` with an outbox."""
         return self._capabilities
 
     def acquire(
@@ -237,6 +240,10 @@ class InProcessLeases:
         with self._lock:
             self._sweep(self._nanoseconds())
             return {tenant: len(book.runs) for tenant, book in self._books.items()}
+
+    def waiting_room(self) -> InProcessWaitingRoom:
+        """Where callers of this process wait for a slot."""
+        return self._room
 
     def close(self) -> None:
         """Nothing to let go of; the leases are gone when the store is."""

@@ -31,6 +31,7 @@ from maestro.ports.leases import (
 from maestro_adapters.clock import SystemClock
 from maestro_adapters.sqlite.database import Database, from_microseconds, microseconds
 from maestro_adapters.sqlite.outbox import SqliteOutbox, keep
+from maestro_adapters.sqlite.waiting import SqliteWaitingRoom
 
 __all__ = ["SqliteLeases"]
 
@@ -88,9 +89,10 @@ class SqliteLeases:
     ) -> None:
         clock = SystemClock() if clock is None else clock
         self._nanoseconds = clock.nanoseconds
+        self._clock = clock
         self._boot = clock.boot_id()
         self._capabilities = frozenset(
-            {Capability.BLOCKING, Capability.DURABLE, Capability.SHARED}
+            {Capability.BLOCKING, Capability.DURABLE, Capability.SHARED, Capability.WAIT}
             | ({Capability.EVENTS} if events else set())
         )
         self._until_sweep = _SWEEP_AFTER
@@ -100,7 +102,7 @@ class SqliteLeases:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """``BLOCKING``, ``DURABLE``, ``SHARED``, and ``EVENTS`` unless switched off."""
+        """``BLOCKING``, ``DURABLE``, ``SHARED``, ``WAIT``, and ``EVENTS`` unless switched off."""
         return self._capabilities
 
     def acquire(
@@ -190,6 +192,10 @@ class SqliteLeases:
         """Unexpired leases by tenant."""
         with self._database.reading() as cursor:
             return dict(cursor.execute(_HELD, (self._nanoseconds(),)).fetchall())
+
+    def waiting_room(self) -> SqliteWaitingRoom:
+        """Where callers of all processes on this file wait for a slot."""
+        return SqliteWaitingRoom(self._database, self._clock)
 
     def close(self) -> None:
         """Close the file; the leases stay."""

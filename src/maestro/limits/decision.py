@@ -62,6 +62,7 @@ class Decision(Struct, rename="camel", frozen=True, gc=False):
         evaluated_at: the instant judged.
         explanation: the verdict in plain words.
         shadow_denies: denies not enforced because flag ``run_windows_caps`` is off.
+        position: place in the tenant's queue when a wait ended in vain, 1 for the first.
     """
 
     allowed: bool
@@ -74,6 +75,7 @@ class Decision(Struct, rename="camel", frozen=True, gc=False):
     evaluated_at: datetime
     explanation: str
     shadow_denies: tuple[Deny, ...] = ()
+    position: int | UnsetType = UNSET
 
 
 _ENCODER = msgspec.json.Encoder()

@@ -23,6 +23,8 @@ class Capability(StrEnum):
     EVENTS = "events"
     """It keeps the announced events in the transaction of the state they tell, in an ``EventLog`` (or at least an
     ``EventSink``) that its attribute ``outbox`` names."""
+    WAIT = "wait"
+    """It has a waiting room (``maestro.ports.waiting``): callers may wait for a slot and are woken by a release."""
 
 
 def refuse(capability: Capability, adapter: object) -> PortError:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import msgspec
 
@@ -33,9 +34,11 @@ from maestro.ports.clock import Clock
 from maestro.ports.documents import DocumentStore, StoredDocument
 from maestro.ports.flags import Flags, FlagSnapshot
 from maestro.ports.leases import Claim, Lease, LeaseStore, Release, Usage, run_package_conflict
+from maestro.ports.waiting import Waits
 from maestro.runtime.policies import Policies
 from maestro.runtime.renewal import Renewer
 from maestro.runtime.slots import Slot
+from maestro.runtime.waiting import Bell, Wait, WaitingHall
 
 __all__ = ["BlockingLimits"]
 
@@ -72,6 +75,11 @@ class BlockingLimits:
         self._defaults = defaults
         self._policies = Policies(documents, defaults)
         self._announce = Capability.EVENTS in leases.capabilities
+        self._hall = (
+            WaitingHall(cast("Waits", leases).waiting_room(), leases, self._policies, self.renewer)
+            if Capability.WAIT in leases.capabilities
+            else None
+        )
         self._announce_documents = Capability.EVENTS in documents.capabilities
 
     def decide(
@@ -110,6 +118,7 @@ class BlockingLimits:
         package: str,
         ttl: timedelta | float = DEFAULT_TTL,
         expected: timedelta | float | None = None,
+        wait: timedelta | float = 0.0,
     ) -> Slot | Decision:
         """Take a slot for a run, or learn why not.
 
@@ -122,15 +131,57 @@ class BlockingLimits:
             ttl: seconds (or a timedelta) the slot is held without renewal, up to a day. After a crash the slot is
                 back within this time.
             expected: how long the run will take; judged where runs must fit, and used for estimates.
+            wait: how long to wait for a slot at most. Those who wait for a tenant's slots are served in the order
+                they came, within milliseconds of a release; a window that opens in time is waited for too. A
+                decision that ends a wait in vain tells the position reached.
 
         Raises:
             BadInputError: a malformed name or ttl.
             ConflictError: ``run_package_conflict``, the run holds a slot for another package.
         """
+        attempt = self.attempt(run=run, tenant=tenant, package=package, ttl=ttl, expected=expected)
+        if not wait:
+            return attempt()
+        rung = threading.Event()
+        waiting = self.waiting((tenant, run, package), attempt, wait, rung.set)
+        try:
+            while isinstance(answer := waiting.step(), float):
+                rung.wait(answer)
+                rung.clear()
+        finally:
+            waiting.close()
+        return answer
+
+    def attempt(
+        self,
+        *,
+        run: str,
+        tenant: str,
+        package: str,
+        ttl: timedelta | float = DEFAULT_TTL,
+        expected: timedelta | float | None = None,
+    ) -> Callable[[], Slot | Decision]:
+        """``acquire`` without waiting, checked once to be called as often as needed. Raises BadInputError."""
         require_run(run)
         require_tenant(tenant)
         require_package(package)
-        expected_seconds, ttl_seconds = _seconds(expected), _ttl(ttl)
+        return partial(self._attempt, run, tenant, package, _ttl(ttl), _seconds(expected))
+
+    def waiting(
+        self,
+        claimed: tuple[str, str, str],
+        attempt: Callable[[], Slot | Decision],
+        wait: timedelta | float,
+        bell: Bell,
+    ) -> Wait:
+        """The steps of a wait for (tenant, run, package), for callers that have their own way of pausing."""
+        seconds = _seconds(wait, "wait") or 0.0
+        hall = self._hall if seconds else None
+        return Wait(hall, claimed, attempt, seconds=seconds, now=self.renewer.now, bell=bell)
+
+    def _attempt(
+        self, run: str, tenant: str, package: str, ttl_seconds: float, expected_seconds: float | None
+    ) -> Slot | Decision:
         now = self._clock.now()
         enforce = self._snapshot().enabled("run_windows_caps")
         try:
@@ -165,7 +216,10 @@ class BlockingLimits:
 
     def release(self, *, tenant: str, run: str, token: int) -> Release:
         """Give the slot back; see ``Release`` for what may be found. Raises PortError."""
-        return self.leases.release(tenant, run, token, self._released if self._announce else None)
+        found = self.leases.release(tenant, run, token, self._released if self._announce else None)
+        if self._hall is not None:
+            self._hall.freed(tenant)
+        return found
 
     def put(
         self, limits: Mapping[str, Any] | LimitsFile, *, by: str
@@ -194,7 +248,7 @@ class BlockingLimits:
         """
         if isinstance(document, WindowsDocument):
             compile_policy(document.tenant, document, None, source="document", revision="")
-        return self.documents.put(
+        stored = self.documents.put(
             kind,
             document.tenant,
             encode_document(document),
@@ -203,6 +257,9 @@ class BlockingLimits:
             changed_at=self._clock.now(),
             announce=events.document_changed if self._announce_documents else None,
         )
+        if self._hall is not None:
+            self._hall.freed(document.tenant)  # a cap may have been raised
+        return stored
 
     def declared_defaults(self) -> Event:
         """The event that tells the default limits, for the log's owner to keep once at start."""
@@ -211,7 +268,9 @@ class BlockingLimits:
         )
 
     def close(self) -> None:
-        """Stop background renewal. The stores are their owner's to close; leases run out by themselves."""
+        """Stop background work. The stores are their owner's to close; leases run out by themselves."""
+        if self._hall is not None:
+            self._hall.close()
         self.renewer.close()
 
     def __enter__(self) -> Self:
@@ -280,14 +339,14 @@ def _verdict(policy: LimitsPolicy, claim: Claim, usage: Usage | None, *, enforce
     return decide(policy, claim.package, claim.at, expected=claim.expected, usage=usage, enforce=enforce)
 
 
-def _seconds(span: timedelta | float | None) -> float | None:
+def _seconds(span: timedelta | float | None, field: str = "expectedSeconds") -> float | None:
     if span is None:
         return None
     seconds = span.total_seconds() if isinstance(span, timedelta) else float(span)
     if not 0 <= seconds < float("inf"):
         raise BadInputError(
             "must be a duration of 0 seconds or more.",
-            field="expectedSeconds",
+            field=field,
             value=repr(span),
             remedy="Leave it out when unknown.",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
@@ -19,6 +20,7 @@ from maestro.ports.flags import Flags
 from maestro.ports.leases import Lease, LeaseStore, Release
 from maestro.runtime.blocking import DEFAULT_TTL, BlockingLimits
 from maestro.runtime.slots import AsyncSlot, Slot
+from maestro.runtime.waiting import Wait
 
 __all__ = ["Limits"]
 
@@ -64,19 +66,28 @@ class Limits:
         package: str,
         ttl: timedelta | float = DEFAULT_TTL,
         expected: timedelta | float | None = None,
+        wait: timedelta | float = 0.0,
     ) -> AsyncSlot | Decision:
         """Take a slot for a run, or learn why not; see ``BlockingLimits.acquire``.
 
         A caller that is cancelled meanwhile holds nothing: a slot that was taken all the same is given back.
         """
-        take = partial(
-            self.blocking.acquire, run=run, tenant=tenant, package=package, ttl=ttl, expected=expected
-        )
-        taking = asyncio.ensure_future(self.call(take))
+        attempt = self.blocking.attempt(run=run, tenant=tenant, package=package, ttl=ttl, expected=expected)
+        loop, rung = asyncio.get_running_loop(), asyncio.Event()
+
+        def ring() -> None:
+            loop.call_soon_threadsafe(rung.set)
+
+        waiting = self.blocking.waiting((tenant, run, package), attempt, wait, ring)
+        step = asyncio.ensure_future(self.call(waiting.step))
         try:
-            answer = await asyncio.shield(taking)
-        except asyncio.CancelledError:
-            taking.add_done_callback(_give_back)
+            while isinstance(answer := await asyncio.shield(step), float):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(rung.wait(), answer)
+                rung.clear()
+                step = asyncio.ensure_future(self.call(waiting.step))
+        except BaseException:
+            step.add_done_callback(lambda step: loop.run_in_executor(None, _abandon, waiting, step))
             raise
         return AsyncSlot(self, answer) if isinstance(answer, Slot) else answer
 
@@ -113,9 +124,9 @@ class Limits:
         await self.close()
 
 
-def _give_back(taken: asyncio.Future[Slot | Decision]) -> None:
-    if taken.cancelled() or taken.exception() is not None:
-        return
-    answer = taken.result()
+def _abandon(waiting: Wait, step: asyncio.Future[float | Slot | Decision]) -> None:
+    """Undo what a caller that went away had begun."""
+    waiting.close()
+    answer = None if step.cancelled() or step.exception() is not None else step.result()
     if isinstance(answer, Slot) and answer.lease is not None and answer.lease.created:
-        asyncio.get_running_loop().run_in_executor(None, answer.release)
+        answer.release()
