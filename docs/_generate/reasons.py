@@ -1,7 +1,12 @@
 """docs/reference/reasons.md: every code that a decision, a command or the server gives, from where each is defined."""
 
-from collections.abc import Iterable
+import importlib.util
+import inspect
+import pkgutil
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
 
+import maestro
 from maestro.kernel.codes import ERROR_CODES
 from maestro.limits.reasons import DenyReason
 from maestro_sidecar.refusals import HTTP_CODES
@@ -39,24 +44,40 @@ def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     )
 
 
+def reasons() -> Iterator[type[StrEnum]]:
+    """The reasons of every system: the enumerations in `maestro.ROOM.reasons` that carry meaning and remedy."""
+    for room in pkgutil.iter_modules(maestro.__path__, "maestro."):
+        if room.ispkg and importlib.util.find_spec(f"{room.name}.reasons"):
+            module = importlib.import_module(f"{room.name}.reasons")
+            for found in vars(module).values():
+                if inspect.isclass(found) and found.__module__ == module.__name__:
+                    yield found
+
+
+def of_system(kind: type[StrEnum]) -> str:
+    """A table of one system's reasons."""
+    return table(("reason", "meaning", "remedy"), ((f"`{each}`", each.meaning, each.remedy) for each in kind))
+
+
 def render() -> dict[str, str]:
-    text = "\n".join(
-        [
-            HEAD,
-            table(
-                ("reason", "meaning", "remedy"),
-                ((f"`{reason}`", reason.meaning, reason.remedy) for reason in DenyReason),
-            ),
-            ERRORS,
-            table(
-                ("code", "meaning", "remedy"),
-                ((f"`{code}`", *texts) for code, texts in sorted(ERROR_CODES.items())),
-            ),
-            HTTP,
-            table(
-                ("code", "status", "meaning", "remedy"),
-                ((f"`{code}`", *texts) for code, texts in sorted(HTTP_CODES.items())),
-            ),
+    others = [kind for kind in reasons() if kind is not DenyReason]
+    sections = [HEAD, of_system(DenyReason)]
+    for kind in sorted(others, key=lambda kind: kind.__module__):
+        what = inspect.getdoc(kind).splitlines()[0]
+        sections += [
+            f"## Reasons of `{kind.__module__.removesuffix('.reasons')}`\n\n{what}\n",
+            of_system(kind),
         ]
-    )
-    return {"docs/reference/reasons.md": text}
+    sections += [
+        ERRORS,
+        table(
+            ("code", "meaning", "remedy"),
+            ((f"`{code}`", *texts) for code, texts in sorted(ERROR_CODES.items())),
+        ),
+        HTTP,
+        table(
+            ("code", "status", "meaning", "remedy"),
+            ((f"`{code}`", *texts) for code, texts in sorted(HTTP_CODES.items())),
+        ),
+    ]
+    return {"docs/reference/reasons.md": "\n".join(sections)}

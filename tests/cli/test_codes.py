@@ -1,12 +1,25 @@
 """Every error code that the code gives is documented, and every documented one is given."""
 
 import ast
+import importlib.util
+import re
 
+from house.generated import generators
 from house.tree import PACKAGES, shipped_files
 from maestro.kernel.codes import ERROR_CODES
-from maestro.limits.reasons import DenyReason
 from maestro_sidecar.refusals import HTTP_CODES
 
+
+def all_reasons():
+    """Every system's reasons, as the page of reasons finds them."""
+    (script,) = (path for path in generators() if path.stem == "reasons")
+    spec = importlib.util.spec_from_file_location("reasons_page", script)
+    page = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(page)
+    return [reason for kind in page.reasons() for reason in kind]
+
+
+REASONS = {str(reason): (reason.meaning, reason.remedy) for reason in all_reasons()}
 CODES_OF = {"problem": 1, "RefusedError": 0}
 """Calls that take a code by position."""
 
@@ -24,6 +37,11 @@ def given_codes(tree):
                 for item in node.body
                 if isinstance(item, ast.Assign) and [getattr(t, "id", "") for t in item.targets] == ["code"]
             ]
+        elif isinstance(node, ast.Tuple) and len(node.elts) == 3:
+            # Rows of a table of meanings: code, seconds to retry after, remedy.
+            code, retry, remedy = (getattr(each, "value", ...) for each in node.elts)
+            is_row = isinstance(retry, float | None) and isinstance(remedy, str)
+            found = node.elts[:1] if is_row and re.fullmatch("[a-z]+(_[a-z]+)+", str(code)) else []
         else:
             continue
         yield from (each.value for each in found if isinstance(each, ast.Constant) and each.value)
@@ -38,7 +56,7 @@ def trees():
 def test_every_code_that_is_given_is_documented():
     given = {code for _, tree in trees() for code in given_codes(tree)}
     assert given
-    assert given - ERROR_CODES.keys() - HTTP_CODES.keys() == set()
+    assert given - ERROR_CODES.keys() - HTTP_CODES.keys() - REASONS.keys() == set()
 
 
 def test_every_documented_code_is_given():
@@ -52,16 +70,12 @@ def test_every_documented_code_is_given():
     assert (ERROR_CODES.keys() | HTTP_CODES.keys()) - texts == set()
 
 
-def test_no_code_has_two_meanings():
-    assert not {str(reason) for reason in DenyReason} & (ERROR_CODES.keys() | HTTP_CODES.keys())
-
-
 def test_every_code_says_what_it_means_and_what_to_do():
-    documented = [
-        *ERROR_CODES.values(),
-        *(texts for _, *texts in HTTP_CODES.values()),
-        *((reason.meaning, reason.remedy) for reason in DenyReason),
-    ]
-    for meaning, remedy in documented:
+    of_http = (texts for _, *texts in HTTP_CODES.values())
+    for meaning, remedy in (*ERROR_CODES.values(), *of_http, *REASONS.values()):
         assert meaning.endswith(".")
         assert remedy.endswith(".")
+
+
+def test_the_reasons_of_limits_are_among_them():
+    assert {"closure", "outside_run_window", "tenant_cap", "package_cap"} <= REASONS.keys()
