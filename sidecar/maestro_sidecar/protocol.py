@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from maestro.formats import problems
 from maestro_sidecar.refusals import HTTP_CODES
 
-__all__ = ["BoundedProtocol", "sweep"]
+__all__ = ["BoundedProtocol", "Sweeper"]
 
 HEAD_LIMIT: Final = 32 * 1024
 """Bytes of a request's line and headers."""
@@ -25,47 +25,35 @@ _STATUS, _MEANING, _REMEDY = HTTP_CODES[_CODE]
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. ``sweep`` closes those whose request head takes too long.
-
-    Attributes:
-        waiting_since: the loop's time at which the head under way began, 0 between heads.
-    """
+    """One connection. ``Sweeper`` closes those whose request head takes too long."""
 
     most_connections = 1024
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self.waiting_since = 0.0
-        self._head_bytes = 0
+    _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, unless there are too many."""
         joined = _OneWrite(transport)
         self._flush = joined.flush
         super().connection_made(cast("asyncio.Transport", joined))
-        self.waiting_since = self.loop.time()
         if len(self.connections) > self.most_connections:
             transport.abort()
 
+    @property
+    def awaits_head(self) -> bool:
+        """Whether a request's head is under way: no request is, and no keep-alive timer runs."""
+        cycle: Any = self.cycle
+        return self.timeout_keep_alive_task is None and (cycle is None or cycle.response_complete)
+
     def data_received(self, data: bytes) -> None:
-        """Count a head's bytes before the parser keeps them."""
-        if self.waiting_since:
-            self._head_bytes += len(data)
+        """Count the bytes of a head that is not complete; the parser keeps them without bound."""
         super().data_received(data)
-        if self.waiting_since and self._head_bytes > HEAD_LIMIT:
-            self.send_400_response("The head is too large.")
-
-    def on_message_begin(self) -> None:
-        """A head begins."""
-        super().on_message_begin()
-        if not self.waiting_since:
-            self.waiting_since = self.loop.time()
-
-    def on_headers_complete(self) -> None:
-        """The head is there."""
-        self.waiting_since = 0.0
-        self._head_bytes = 0
-        super().on_headers_complete()
+        cycle: Any = self.cycle
+        if cycle is None or cycle.response_complete:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_LIMIT and not self.transport.is_closing():
+                self.send_400_response("The head is too large.")
+        else:
+            self._head_bytes = 0
 
     def on_response_complete(self) -> None:
         """A response is over; one to HEAD has written its head only."""
@@ -118,9 +106,29 @@ class _OneWrite:
         return getattr(self._transport, name)
 
 
-def sweep(connections: set[Any], now: float, seconds: float) -> int:
-    """Close the connections whose head has been under way for longer; how many there were."""
-    late = [one for one in connections if one.waiting_since and now - one.waiting_since > seconds]
-    for connection in late:
-        connection.transport.abort()
-    return len(late)
+class Sweeper:
+    """Closes connections whose head does not come; looking at them now and then costs requests nothing.
+
+    Args:
+        seconds: that a head may take.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._since: dict[BoundedProtocol, tuple[object, float]] = {}
+
+    def sweep(self, connections: set[Any], now: float) -> int:
+        """Look once; how many were closed."""
+        closed = 0
+        since: dict[BoundedProtocol, tuple[object, float]] = {}
+        for connection in connections:
+            if connection.awaits_head:
+                # The same last request as before: it is the same head that is waited for.
+                last, began = self._since.get(connection, (None, now))
+                began = began if last is connection.cycle else now
+                since[connection] = (connection.cycle, began)
+                if now - began > self._seconds:
+                    connection.transport.abort()
+                    closed += 1
+        self._since = since
+        return closed

@@ -17,7 +17,6 @@ import signal
 import socket
 import ssl
 import stat
-import threading
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from maestro.kernel.errors import BadInputError, MaestroError, PortError
 from maestro_sidecar.app import Application
 from maestro_sidecar.context import Context
 from maestro_sidecar.logs import ServerLogs
-from maestro_sidecar.protocol import BoundedProtocol, sweep
+from maestro_sidecar.protocol import BoundedProtocol, Sweeper
 from maestro_sidecar.settings import ServerSettings, Settings, TlsSettings
 from maestro_sidecar.wiring import wire
 
@@ -142,9 +141,6 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Drain on the first signal, give up draining on the second; end with a code, not by the signal."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop, signal.Signals(number).name)
@@ -192,9 +188,10 @@ class _Server(uvicorn.Server):
     async def _sweep(self) -> None:
         seconds = self._context.settings.server.request_timeout_seconds
         loop = asyncio.get_running_loop()
+        sweeper = Sweeper(seconds)
         while True:
             await asyncio.sleep(min(1.0, seconds / 2))
-            late = sweep(self.server_state.connections, loop.time(), seconds)
+            late = sweeper.sweep(self.server_state.connections, loop.time())
             if late:
                 self._context.log.info("slow_heads_closed", connections=late)
 

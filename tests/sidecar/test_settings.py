@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from maestro.kernel.errors import BadInputError
@@ -154,3 +156,10 @@ def test_the_process_environment_is_read(monkeypatch):
 
 def test_settings_need_no_file():
     assert parse_settings({"state": "s"}).tokens == ()
+
+
+def test_the_sample_for_deployment_is_sound():
+    sample = Path(__file__).parents[2] / "examples" / "deploy" / "maestro.toml"
+    settings = load(sample, environment={"STATE_DIRECTORY": "/var/lib/maestro"})
+    assert str(settings.store_path) == "/var/lib/maestro/maestro.db"
+    assert settings.default_limits.closures[0].reason == "freeze"
