@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
+from typing import Annotated
 
 import msgspec
 
@@ -164,7 +165,9 @@ def _truth(text: str, field: str) -> bool:
 _TENANT = Parameter("tenant", "query", "Whose document.", required=True)
 _PRECONDITIONS = (
     Parameter("If-Match", "header", "Change only this version, by its ETag."),
-    Parameter("If-None-Match", "header", "`*`: create only."),
+    Parameter(
+        "If-None-Match", "header", "`*`: create only.", shape=Annotated[str, msgspec.Meta(pattern=r"^\*$")]
+    ),
 )
 
 

@@ -23,6 +23,24 @@ from maestro_sidecar.refusals import HTTP_CODES
 __all__ = ["document", "document_text"]
 
 _REFERENCE: Final = "#/components/schemas/{name}"
+_NAME: Final = "[A-Za-z0-9._~-]{1,128}"
+_TAGS: Final = r'^(\*|(W/)?"[^"]*"(, *(W/)?"[^"]*")*)$'
+_TIME: Final = r"^([01]\d|2[0-4]):[0-5]\d(:[0-5]\d)?$"
+_LOCAL: Final = r"^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$"
+_TELLING: Final[dict[str, dict[str, Any]]] = {
+    "tenant": {"pattern": f"^{_NAME}$", "examples": ["acme"]},
+    "run": {"pattern": "^[A-Za-z0-9._:~-]{1,128}$", "examples": ["nightly-1"]},
+    "package": {"pattern": f"^{_NAME}(/{_NAME}){{0,3}}$", "examples": ["ns/a"]},
+    "version": {"minimum": 1, "maximum": 999_999_999_999_999},
+    "If-Match": {"pattern": _TAGS},
+    "If-None-Match": {"pattern": _TAGS},
+    "WindowItem.start": {"pattern": _TIME, "examples": ["22:00"]},
+    "WindowItem.end": {"pattern": _TIME, "examples": ["06:00"]},
+    "ClosureItem.start": {"pattern": _LOCAL, "examples": ["2026-12-24T00:00"]},
+    "ClosureItem.end": {"pattern": _LOCAL, "examples": ["2026-12-27T00:00"]},
+}
+"""What the domain checks by hand, because its own messages say more than a decoder's; told here by field."""
+
 _REASONS: Final = {reason.value: reason for reason in DenyReason}
 
 
@@ -69,6 +87,9 @@ def document() -> dict[str, Any]:
     _, components = msgspec.json.schema_components(
         [*dict.fromkeys(shapes), Problem, DeniedProblem, Decision], ref_template=_REFERENCE
     )
+    for name, component in components.items():
+        for field, schema in component.get("properties", {}).items():
+            _tell(schema, field, f"{name}.{field}")
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
@@ -116,7 +137,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
                 "in": parameter.place,
                 "required": parameter.required,
                 "description": parameter.meaning,
-                "schema": msgspec.json.schema(parameter.shape),
+                "schema": _tell(msgspec.json.schema(parameter.shape), parameter.name),
             }
             for parameter in operation.parameters
         ]
@@ -126,6 +147,15 @@ def _operation(operation: Operation) -> dict[str, Any]:
             "content": {"application/json": {"schema": _schema(operation.body)}},
         }
     return told
+
+
+def _tell(schema: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Add what a plain string or number of one of these names must look like."""
+    if schema.get("type") in {"string", "integer"}:
+        for name in names:
+            for key, value in _TELLING.get(name, {}).items():
+                schema.setdefault(key, value)
+    return schema
 
 
 def _tag(path: str) -> str:
@@ -138,7 +168,8 @@ def _responses(operation: Operation) -> dict[str, Any]:
         answer: dict[str, Any] = {"description": _WORDS[status]}
         if shape is str:
             answer["content"] = {
-                media: {"schema": {"type": "string"}} for media in ("text/plain", "application/openmetrics-text")
+                media: {"schema": {"type": "string"}}
+                for media in ("text/plain", "application/openmetrics-text")
             }
         elif shape is not None:
             answer["content"] = {"application/json": {"schema": _schema(shape)}}

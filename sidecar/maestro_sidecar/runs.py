@@ -15,8 +15,8 @@ from maestro.kernel.errors import BadInputError, ConflictError
 from maestro.kernel.names import require_package, require_run, require_tenant
 from maestro.limits.decision import Decision, encode_decision
 from maestro.limits.reasons import DenyReason
-from maestro.limits.request import MOST_EXPECTED, DecisionRequest, parse_request
-from maestro.ports.leases import Lease, Release
+from maestro.limits.request import DecisionRequest, parse_request
+from maestro.ports.leases import MAX_SECONDS, Lease, Release
 from maestro.runtime.blocking import DEFAULT_TTL, LONGEST_TTL
 from maestro.runtime.slots import Slot
 from maestro_sidecar.auth import Identity
@@ -51,7 +51,7 @@ class RunRequest(Struct, rename="camel", forbid_unknown_fields=True, frozen=True
     package: str
     tenant: str | UnsetType = UNSET
     ttl_seconds: Ttl = DEFAULT_TTL.total_seconds()
-    expected_seconds: Annotated[float, Meta(ge=0, le=MOST_EXPECTED)] | UnsetType = UNSET
+    expected_seconds: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] | UnsetType = UNSET
 
 
 class RenewRequest(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
@@ -251,7 +251,10 @@ def _denied(decision: Decision) -> Answer:
 
 _RUN = Parameter("run", "path", "The run's id.", required=True)
 _WHOSE = Parameter("tenant", "query", "Whose run; only needed when the token does not tell.")
-_IF_MATCH = Parameter("If-Match", "header", "The lease's ETag: its fencing token.", required=True)
+_ETAG = Annotated[str, Meta(pattern='^"[1-9][0-9]{0,17}"$')]
+_IF_MATCH = Parameter(
+    "If-Match", "header", "The lease's ETag: its fencing token.", required=True, shape=_ETAG
+)
 _WHO = "tenant:<id> of the tenant, runner"
 
 OPERATIONS = (

@@ -83,6 +83,13 @@ CASES = {
         "bad_field",
         "ttlSeconds",
     ),
+    "longer than a year": (
+        RUNS,
+        {"tenant": "acme", "package": "p", "run": "r", "expectedSeconds": 31_536_001},
+        400,
+        "bad_field",
+        "expectedSeconds",
+    ),
     "ttl of a year": (
         RUNS,
         {"tenant": "acme", "package": "p", "run": "r", "ttlSeconds": 3e7},

@@ -3,8 +3,12 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from maestro.kernel.errors import BadInputError
 from maestro.kernel.events import Event
+from maestro.kernel.names import require_package, require_run, require_tenant
 from maestro.limits.events import RUN_ADMITTED, SOURCE
 from maestro_sidecar.logs import Log, ServerLogs
 from maestro_sidecar.messages import accepts_json, entity_tags
@@ -213,6 +217,23 @@ def test_the_document_has_no_dangling_reference_and_unique_names():
             p["name"] for op in operations.values() for p in op.get("parameters", ()) if p["in"] == "path"
         }
         assert declared == set(re.findall(r"{(\w+)}", path))
+
+
+@pytest.mark.parametrize(
+    ("field", "require"), [("tenant", require_tenant), ("run", require_run), ("package", require_package)]
+)
+@given(
+    name=st.text(st.sampled_from("aZ0._~-:/ *é"), max_size=6)
+    | st.sampled_from(["a" * 128, "a" * 129, "a/b/c/d"])
+)
+def test_the_told_patterns_are_the_checked_ones(field, require, name):
+    pattern = document()["components"]["schemas"]["DecisionRequest"]["properties"][field]["pattern"]
+    try:
+        require(name)
+    except BadInputError:
+        assert re.fullmatch(pattern, name, re.ASCII) is None
+    else:
+        assert re.fullmatch(pattern, name, re.ASCII)
 
 
 @pytest.mark.parametrize(

@@ -282,6 +282,20 @@ def test_many_requests_share_a_connection(live):
         until(lambda: connection.recv(4000, socket.MSG_PEEK).count(b"HTTP/1.1 200") == 2)
 
 
+def test_a_client_that_asks_first_is_told_to_continue(live):
+    sidecar = live()
+    body = json.dumps(DECISION).encode()
+    head = (
+        f"POST /api/limits/decisions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {sidecar.token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+    )
+    with sidecar.connect() as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(body)
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+
+
 def test_mutual_tls(live):
     cert, key = TLS / "cert.pem", TLS / "key.pem"
     sidecar = live(
