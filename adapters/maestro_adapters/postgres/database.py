@@ -1,0 +1,270 @@
+"""One PostgreSQL database: its connections, its schema, its transactions.
+
+Threads share a few connections; one that waits too long for its turn gets a PortError. Processes: each opens its own;
+after ``fork`` the child leaves the parent's connections untouched. A connection that broke is thrown away with all
+idle ones, and the next call opens another.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.resources import files
+from threading import BoundedSemaphore, Lock
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
+
+from maestro.kernel.errors import BadInputError, PortError
+from maestro_adapters.postgres.errors import failure
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+__all__ = ["Database", "escape", "unescape"]
+
+_OLDEST: Final = 130_000
+_LONGEST_SCHEMA: Final = 63
+
+_PREPARE: Final = """
+    SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
+        set_config('default_transaction_isolation', 'read committed', false),
+        set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'on'), false),
+        set_config('lock_timeout', %(wait)s, false),
+        set_config('statement_timeout', %(statement)s, false),
+        set_config('idle_in_transaction_session_timeout', %(statement)s, false)"""
+_VERSION: Final = "SELECT max(version) FROM {}.schema_versions"
+_KNOWS_VERSIONS: Final = "SELECT to_regclass(%s) IS NOT NULL"
+
+_open: WeakSet[Database] = WeakSet()
+_inherited: list[Connection[Any]] = []
+"""Connections of a parent process, kept so that they are never closed here."""
+
+
+class Database:
+    """A schema in a database, used as ``with database.connection() as connection:``, outside of any transaction.
+
+    Args:
+        conninfo: a URL or keywords as libpq takes them.
+        schema: where the tables are; made when missing. Stores in different schemas do not know one another.
+        size: how many connections this process opens at most.
+        timeout: seconds to wait for a connection, a lock or, twice as long, a statement.
+
+    Raises:
+        PortError: psycopg is missing (extra ``[postgres]``), or the database cannot be used, with remedy; nothing was
+            changed.
+    """
+
+    def __init__(
+        self, conninfo: str, *, schema: str = "maestro", size: int = 8, timeout: float = 5.0
+    ) -> None:
+        if not 0 < len(schema.encode()) <= _LONGEST_SCHEMA or "\0" in schema:
+            raise BadInputError("is no name of a schema.", field="schema", value=schema)
+        self._psycopg = _driver()
+        self._conninfo, self._size, self._timeout = conninfo, size, timeout
+        self.bare_schema = schema
+        self.schema = '"' + schema.replace('"', '""') + '"'
+        self.name = self._described(conninfo)
+        self._closed = False
+        self.forked()
+        try:
+            with self.connection() as connection:
+                self._migrate(connection)
+        except BaseException:
+            self.close()
+            raise
+        _open.add(self)
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection[Any]]:
+        """Lend a connection in autocommit mode; an error of the driver within becomes a PortError."""
+        if not self._turns.acquire(timeout=self._timeout):
+            raise PortError(
+                f"{self.name}: all {self._size} connections of this process are in use for {self._timeout:g} s.",
+                code="store_busy",
+                remedy="Try again, or open the store with a greater size.",
+            )
+        try:
+            connection = self._idle_one() or self._connect()
+            try:
+                yield connection
+            finally:
+                self._give_back(connection)
+        except (self._psycopg.Error, UnicodeError) as error:
+            raise failure(self.name, error) from error
+        finally:
+            self._turns.release()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection[Any]]:
+        """Lend a connection within a transaction; rolled back when the body raises."""
+        with self.connection() as connection, connection.transaction():
+            yield connection
+
+    def close(self) -> None:
+        """Close the connections; using the database afterwards is a PortError."""
+        self._closed = True
+        self._drop_idle()
+
+    def forked(self) -> None:
+        """Begin without connections; in a forked child, leave those of the parent alone."""
+        _inherited.extend(getattr(self, "_idle", ()))
+        self._idle: list[Connection[Any]] = []
+        self._lock = Lock()
+        self._turns = BoundedSemaphore(self._size)
+
+    def _idle_one(self) -> Connection[Any] | None:
+        """An idle connection that is still good: one that has something to say has been ended by the server."""
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                connection = self._idle.pop()
+            if not connection.closed and not _has_news(connection.fileno()):
+                return connection
+            connection.close()
+
+    def _give_back(self, connection: Connection[Any]) -> None:
+        if connection.broken:
+            self._drop_idle()
+        elif self._closed or connection.info.transaction_status:
+            connection.close()
+        else:
+            with self._lock:
+                self._idle.append(connection)
+
+    def _drop_idle(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _connect(self) -> Connection[Any]:
+        if self._closed:
+            raise PortError(f"The store on {self.name} is closed.", code="store_closed", retry_after=None)
+        defaults = {
+            "application_name": "maestro", "connect_timeout": max(2, round(self._timeout)),
+            "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
+            "tcp_user_timeout": round(self._timeout * 2000),
+        }  # fmt: skip
+        given = self._psycopg.conninfo.conninfo_to_dict(self._conninfo)
+        connection = self._psycopg.connect(**(defaults | given), autocommit=True, client_encoding="utf8")
+        try:
+            milliseconds = round(self._timeout * 1000)
+            version, encoding, *_ = connection.execute(
+                _PREPARE, {"wait": f"{milliseconds}ms", "statement": f"{2 * milliseconds}ms"}
+            ).fetchone()
+            self._require_fit(version, encoding)
+        except BaseException:
+            connection.close()
+            raise
+        return connection  # type: ignore[no-any-return]  # the driver was imported late
+
+    def _require_fit(self, version: int, encoding: str) -> None:
+        """Refuse a server on which the stores would not be safe."""
+        if version < _OLDEST:
+            fault, remedy = f"is PostgreSQL {version // 10_000}", f"Use {_OLDEST // 10_000} or newer."
+        elif encoding != "UTF8":
+            fault, remedy = (
+                f"has the encoding {encoding}",
+                "Create one: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.",
+            )
+        else:
+            return
+        raise PortError(f"{self.name} {fault}.", code="store_unsuited", retry_after=None, remedy=remedy)
+
+    def _migrate(self, connection: Connection[Any]) -> None:
+        """Bring the schema to this release's version, one process at a time, all steps or none."""
+        known = _migrations()
+        if self._version(connection, len(known)) == len(known):
+            return
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 3))", (self.bare_schema,))
+            version = self._version(connection, len(known))
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {self.schema}")
+            connection.execute(f"SET LOCAL search_path TO {self.schema}")
+            if not version:
+                connection.execute(
+                    "CREATE TABLE schema_versions (version integer PRIMARY KEY, since timestamptz NOT NULL DEFAULT now())"
+                )
+            for number, step in enumerate(known[version:], version + 1):
+                connection.execute(step)
+                connection.execute("INSERT INTO schema_versions VALUES (%s)", (number,))
+
+    def _version(self, connection: Connection[Any], known: int) -> int:
+        """The schema's version, 0 when it is not there; refuses one that is newer than this code."""
+        if not connection.execute(_KNOWS_VERSIONS, (f"{self.schema}.schema_versions",)).fetchone()[0]:  # type: ignore[index]  # one row
+            return 0
+        (version,) = connection.execute(_VERSION.format(self.schema)).fetchone()  # type: ignore[misc]  # one row
+        if version > known:
+            raise PortError(
+                f"{self.name}: schema {self.schema} has version {version}; this release knows up to {known}.",
+                code="store_newer",
+                retry_after=None,
+                remedy="Upgrade Maestro, or name another schema.",
+            )
+        return int(version)
+
+    def _described(self, conninfo: str) -> str:
+        """How messages name the database: never with its password."""
+        try:
+            given = self._psycopg.conninfo.conninfo_to_dict(conninfo)
+        except self._psycopg.Error as error:
+            raise PortError(
+                "The address of the PostgreSQL database is malformed.",
+                code="store_unopened",
+                retry_after=None,
+                remedy="Write postgresql://user@host:port/database, or host=… dbname=….",
+            ) from error
+        where = ":".join(str(given[key]) for key in ("host", "port") if key in given)
+        return f"PostgreSQL {given.get('dbname', 'database')} at {where or 'the default address'}"
+
+
+def escape(name: str) -> str:
+    r"""The name as PostgreSQL can hold it: NUL as ``\0``, the backslash as ``\\``."""
+    if "\\" in name or "\0" in name:
+        return name.replace("\\", "\\\\").replace("\0", "\\0")
+    return name
+
+
+def unescape(text: str) -> str:
+    """The name that was escaped."""
+    if "\\" not in text:
+        return text
+    return "\\".join(part.replace("\\0", "\0") for part in text.split("\\\\"))
+
+
+def _driver() -> Any:
+    try:
+        return import_module("psycopg")
+    except ImportError as error:
+        raise PortError(
+            "The driver psycopg is not installed.",
+            code="missing_extra",
+            retry_after=None,
+            remedy="Run: pip install 'maestro-conductor[postgres]'",
+        ) from error
+
+
+def _has_news(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _migrations() -> list[str]:
+    """The schema's steps in order; a schema of version n holds the first n of them."""
+    folder = files(__package__).joinpath("migrations")
+    steps = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda e: e.name)
+    return [step.read_text("utf-8") for step in steps]
+
+
+def _after_fork() -> None:
+    for database in list(_open):
+        database.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

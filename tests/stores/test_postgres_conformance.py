@@ -1,0 +1,67 @@
+"""The conformance kit on a real PostgreSQL: leases by a clock of the tests and by the server's own, documents, events."""
+
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from maestro.testing.conformance import DocumentStoreConformance, EventLogConformance, LeaseStoreConformance
+from maestro_adapters.postgres import Database, PostgresDocuments, PostgresLeases, PostgresOutbox
+from stores.support import ServerClock
+
+pytestmark = [pytest.mark.services, pytest.mark.xdist_group("postgres")]
+
+
+class OnPostgres:
+    """A schema for each store under test."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self, service):
+        self.url = service("postgres")
+
+    @contextmanager
+    def bench(self):
+        self.databases = []
+        with super().bench() as bench:
+            yield bench
+        for database in self.databases:
+            database.close()
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("SET client_min_messages = error")
+            connection.execute(f'DROP SCHEMA IF EXISTS "{bench.folder.name}" CASCADE')
+
+    def database(self, folder):
+        self.databases.append(Database(self.url, schema=folder.name, size=4))
+        return self.databases[-1]
+
+
+class TestLeasesByTheClockOfTests(OnPostgres, LeaseStoreConformance):
+    resolution_nanoseconds = 1000
+    examples = 25
+    rounds = 10
+
+    def make(self, clock, folder):
+        return PostgresLeases(self.database(folder), clock=ServerClock(clock))
+
+
+class TestLeasesByTheServersClock(OnPostgres, LeaseStoreConformance):
+    clock_control = False
+    examples = 10
+    rounds = 10
+
+    def make(self, clock, folder):
+        return PostgresLeases(self.database(folder))
+
+
+class TestDocuments(OnPostgres, DocumentStoreConformance):
+    examples = 25
+
+    def make(self, clock, folder):
+        return PostgresDocuments(self.database(folder))
+
+
+class TestEvents(OnPostgres, EventLogConformance):
+    examples = 25
+
+    def make(self, clock, folder):
+        return PostgresOutbox(self.database(folder))
