@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Gauge, disable_created_metrics
+from prometheus_client import CollectorRegistry, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -58,7 +59,6 @@ class Metrics:
     """Figures of one sidecar, in a registry of its own. What is counted, the event loop counts.
 
     Args:
-        version: of this release.
         tenants: how many tenants get a label value of their own.
 
     Attributes:
@@ -66,18 +66,11 @@ class Metrics:
         decision_seconds: time from a decision request's bytes to its answer's bytes.
     """
 
-    def __init__(self, version: str, tenants: int) -> None:
+    def __init__(self, tenants: int) -> None:
         # ...they would double every series, and promtool takes them for mislabelled gauges.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self.registry)
-        build = Gauge(
-            "mc_build_info",
-            "Always 1; the labels tell what runs.",
-            ("version", "python", "tzdata"),
-            registry=self.registry,
-        )
-        build.labels(version, platform.python_version(), TZDATA_VERSION).set(1)
         self.decision_seconds = Tally(_DECISION_BUCKETS)
         self._tenants = tenants
         self._named: set[str] = set()
@@ -117,6 +110,11 @@ class Metrics:
 
     def families(self) -> Iterator[Metric]:
         """What was counted. Copies first: a scrape is rendered in a thread while the loop goes on counting."""
+        build = GaugeMetricFamily(
+            "mc_build_info", "Always 1; the labels tell what runs.", labels=("version", "python", "tzdata")
+        )
+        build.add_metric((_version(), platform.python_version(), TZDATA_VERSION), 1)
+        yield build
         decisions = self.decision_seconds
         yield HistogramMetricFamily(
             "mc_limits_decision_seconds",
@@ -163,9 +161,21 @@ class Metrics:
         return encode(self.registry), media_type
 
 
+@functools.cache
+def _version() -> str:
+    """Of this release. Asked at the first scrape, since reading the metadata takes a tenth of the start."""
+    from importlib.metadata import version
+
+    return version("maestro-conductor")
+
+
 class _Counted(Collector):
     def __init__(self, families: Callable[[], Iterator[Metric]]) -> None:
         self._families = families
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing to tell at registration."""
+        return iter(())
 
     def collect(self) -> Iterator[Metric]:
         """What was counted so far."""

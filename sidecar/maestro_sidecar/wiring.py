@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 
 import attrs
 
@@ -88,7 +87,7 @@ def wire(
     decides, admits = limits(reading), limits(writing)
     writing.events.append((admits.declared_defaults(),))
     workers, aside = Workers(straight=settings.store.kind == "memory"), Workers(straight=False)
-    metrics = Metrics(version("maestro-conductor"), settings.metrics.tenants)
+    metrics = Metrics(settings.metrics.tenants)
     violations = ViolationWatch(background.events, log)
     metrics.watch(_held(background.leases), violations)
     if server.host and not is_loopback(server.host) and server.tls is None:
