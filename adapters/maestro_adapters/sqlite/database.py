@@ -13,7 +13,7 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
@@ -31,6 +31,11 @@ APPLICATION_ID: Final = 0x4D434F4E
 _BUSY_SECONDS: Final = 5.0
 _OLDEST: Final = (3, 37, 0)
 """STRICT tables came with 3.37, RETURNING with 3.35."""
+
+_TRIES: Final = 100
+_IDENTITY: Final = """
+    SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+    FROM pragma_application_id, pragma_user_version"""
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -115,7 +120,7 @@ class Database:
             remedy="Try again, or shorten the transactions of the other processes.",
         )
 
-    def failure(self, error: sqlite3.Error | UnicodeError) -> PortError:
+    def failure(self, error: sqlite3.Error) -> PortError:
         """What an error of SQLite means to the caller."""
         number = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         if number in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
@@ -169,7 +174,7 @@ class Database:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         version = self._version(connection)
-        connection.execute("PRAGMA journal_mode = WAL")
+        self._use_log(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         migrations = _migrations()
         if version == len(migrations):
@@ -187,11 +192,34 @@ class Database:
                 cursor.execute("ROLLBACK")
                 raise
 
+    def _use_log(self, connection: sqlite3.Connection) -> None:
+        """Switch the file to a write-ahead log, once and for all.
+
+        SQLite does not wait for other connections here, whatever its busy timeout; those of processes that open a
+        new file at the same moment are soon done.
+        """
+        mode = ""
+        for left in reversed(range(_TRIES)):
+            try:
+                (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not left:
+                    raise
+            if mode:
+                break
+            Event().wait(self._busy_seconds / _TRIES)
+        if mode != "wal":
+            raise PortError(
+                f"{self.path} cannot have a write-ahead log (it stays in mode '{mode}').",
+                code="store_unopened",
+                retry_after=None,
+                remedy="Put it on a local disk; network file systems cannot share one.",
+            )
+
     def _version(self, connection: sqlite3.Connection) -> int:
         """The schema's version, 0 for an empty file; refuses what is not ours or newer than this code."""
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        # One statement, so one moment: another process may be making the file just now.
+        application, version, tables = connection.execute(_IDENTITY).fetchone()
         if application != APPLICATION_ID and (application or version or tables):
             raise PortError(
                 f"{self.path} is a database of another application.",
@@ -244,7 +272,7 @@ class _Reading:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._database.give()
-        if isinstance(error, sqlite3.Error | UnicodeError):
+        if isinstance(error, sqlite3.Error):
             raise self._database.failure(error) from error
 
 
@@ -283,7 +311,7 @@ class _Writing:
                 self._undo()
         finally:
             self._database.give()
-        if isinstance(error, sqlite3.Error | UnicodeError):
+        if isinstance(error, sqlite3.Error):
             raise self._database.failure(error) from error
 
     def _undo(self) -> None:
