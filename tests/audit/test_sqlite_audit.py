@@ -67,7 +67,7 @@ class Stale(SqliteAudit):
     ("store", "message"),
     [
         (Forgetful, "expected"),
-        (Premature, "sealed None"),
+        (Premature, "sealed None|ZeroDivisionError"),
         (Renumbering, r"read\("),
         (Swapping, "does not"),
         (Stale, "checkpoint"),
