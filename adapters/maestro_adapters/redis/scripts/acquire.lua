@@ -22,6 +22,11 @@ if (tenant_cap ~= '' and count(slots, now) >= tonumber(tenant_cap))
   return usage(runs, slots, package, name, now)
 end
 
+-- Tokens are at least the clock, so they go on growing on a server that has lost the last ones, or all data. This is the
+-- first write, and one that a server without memory refuses: then nothing has changed.
+store.fence = math.max(store.fence + 1, now)
+keep(meta, store)
+
 -- Expired leases count nowhere; a few are forgotten whenever one is added, so they never pile up.
 local dead = redis.call('ZRANGEBYSCORE', slots, '-inf', text(now), 'LIMIT', 0, 100)
 if #dead > 0 then
@@ -31,11 +36,8 @@ end
 redis.call('ZREMRANGEBYSCORE', package, '-inf', text(now))
 redis.call('ZREMRANGEBYSCORE', tenants, '-inf', text(now))
 
--- Tokens are at least the clock, so they go on growing on a server that has lost the last ones, or all data.
-store.fence = math.max(store.fence + 1, now)
 lasts, takes = tonumber(lasts), tonumber(takes)
 local ends = takes > 0 and now + takes or 0
 redis.call('HSET', runs, run, struct.pack('>ddd', store.fence, now + lasts, ends) .. packed)
 slot(store, lasts, tenants, tenant, slots, package, runs, run)
-keep(meta, store)
 return {2, now, store.fence}
