@@ -179,9 +179,6 @@ class SoundLeases:
             counts = {tenant: self.counted(self.of_tenant(tenant)) for tenant in tenants}
             return {tenant: count for tenant, count in counts.items() if count}
 
-    def close(self) -> None:
-        pass
-
     def frees(self, rows: Sequence[_Row]) -> float | None:
         now = self.now()
         ends = [
@@ -193,9 +190,8 @@ class SoundLeases:
 
     def lease(self, row: _Row, *, created: bool = False) -> Lease:
         now, claim = self.now(), row.claim
-        remaining = (row.expires - now) / 1e9
         return Lease(
-            claim.tenant, claim.run, claim.package, row.token, row.ttl, remaining, claim.at,
+            claim.tenant, claim.run, claim.package, row.token, row.ttl, (row.expires - now) / 1e9, claim.at,
             claim.expected, claim.revision, created, now / 1e9,
         )  # fmt: skip
 
