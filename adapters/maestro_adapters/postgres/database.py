@@ -36,7 +36,8 @@ _PREPARE: Final = """
         set_config('statement_timeout', %(statement)s, false),
         set_config('idle_in_transaction_session_timeout', %(statement)s, false)"""
 _VERSION: Final = "SELECT max(version) FROM {}.schema_versions"
-_KNOWS_VERSIONS: Final = "SELECT to_regclass(%s) IS NOT NULL"
+# Asked of the catalogue's rows: to_regclass() may answer from a cache that is older than the lock.
+_KNOWS_VERSIONS: Final = "SELECT FROM pg_tables WHERE schemaname = %s AND tablename = 'schema_versions'"
 
 _open: WeakSet[Database] = WeakSet()
 _inherited: list[Connection[Any]] = []
@@ -195,7 +196,7 @@ class Database:
 
     def _version(self, connection: Connection[Any], known: int) -> int:
         """The schema's version, 0 when it is not there; refuses one that is newer than this code."""
-        if not connection.execute(_KNOWS_VERSIONS, (f"{self.schema}.schema_versions",)).fetchone()[0]:  # type: ignore[index]  # one row
+        if connection.execute(_KNOWS_VERSIONS, (self.bare_schema,)).fetchone() is None:
             return 0
         (version,) = connection.execute(_VERSION.format(self.schema)).fetchone()  # type: ignore[misc]  # one row
         if version > known:

@@ -70,12 +70,12 @@ _TEXTS: Final[tuple[tuple[str, _Meaning], ...]] = (
     ("authentication failed", _REFUSED),
     ("no pg_hba.conf entry", _REFUSED),
     ("no password supplied", _REFUSED),
-    ("role", _REFUSED),
     ("session is read-only", _STATES["25006"]),
     ("server is in hot standby mode", _STATES["25006"]),
-    ("too many clients", _CROWDED),
+    ("too many", _CROWDED),
     ("remaining connection slots", _CROWDED),
     ("the database system is", _STARTING),
+    ("role", _REFUSED),
     ("database", _STATES["3D"]),
 )
 
