@@ -86,6 +86,13 @@ def _limits(random, name, home, middle):
     if shape > 0.1:
         count = 0 if shape < 0.14 else random.randint(1, 4)
         limits["allowedWindows"] = [_window(random) for _ in range(count)]
+        if count > 2 and random.random() < 0.5:  # many short spans before the one that is long enough
+            short = {"start": "05:00", "end": "05:20"}
+            limits["allowedWindows"] = [
+                short,
+                {"start": "15:00", "end": "15:30"},
+                {**_window(random), "days": ["sun"]},
+            ]
     if random.random() < 0.5:
         limits["closures"] = [_closure(random, middle) for _ in range(random.randint(1, 3))]
     if random.random() < 0.5:
@@ -141,9 +148,11 @@ def _request(random, tenant, middle, entry, edges):
     if random.random() < 0.2:
         ts += timedelta(microseconds=random.choice((1, 500_000, 999_999)))
     more = {}
-    later = [edge - at for edge in edges if 0 < edge - at < 400 * DAY]
-    if later and random.random() < 0.4:  # just fits, or just does not
-        more["expected_seconds"] = random.choice(later) + random.choice((0, 0, 1, -0.5, 0.5))
+    lengths = [end - start for start, end in entry["open"]]
+    later = [edge - at for edge in edges]
+    near = [seconds for seconds in random.choice((lengths, later)) if 0 < seconds < 400 * DAY]
+    if near and random.random() < 0.5:  # just fits, or just does not
+        more["expected_seconds"] = random.choice(near) + random.choice((0, 0, 1, -0.5, 0.5))
     elif random.random() < 0.6:
         more["expected_seconds"] = random.choice(
             (0, 1, 900.0, 1799.25, 3600, 14_400, random.uniform(0, 30 * 3600), random.randrange(400 * DAY))

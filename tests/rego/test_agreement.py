@@ -40,10 +40,10 @@ FAULTS = [
     ("windows.rego", "at < open_until - cutoff", "at <= open_until - cutoff"),
     ("windows.rego", "begins := ceil(now)", "begins := at"),
     ("windows.rego", "needed := max([cutoff + 1, fit])", "needed := cutoff + 1"),
-    ("windows.rego", "start := max([span[0], begins])", "start := span[0]"),
-    ("windows.rego", "day.open[0] + 4, count(entry.open)", "day.open[0] + 4, day.open[0] + 8"),
+    ("windows.rego", "start := max([opens, begins])", "start := opens"),
+    ("windows.rego", "count(data.mc.intervals[tenant].open)", "day.open[0] + 8"),
     ("windows.rego", "candidate <= begins + 34560000", "candidate <= begins + 345600"),
-    ("windows.rego", "\tat < entry.until\n", ""),
+    ("windows.rego", "\tat < data.mc.intervals[tenant].until\n", ""),
     (
         "windows.rego",
         "array.concat(closure_denies, window_denies)",
@@ -72,7 +72,7 @@ def test_a_planted_fault_is_found(asked, name, right, wrong):
     asked.put_policy(f"maestro/{name}", text.replace(right, wrong))
     try:
         for batch in range(16):
-            if differences(asked, list(drawn_tenants(f"{SEED}/{batch}", TENANTS, REQUESTS)))[0]:
+            if differences(asked, list(drawn_tenants(f"fault/{batch}", TENANTS, REQUESTS)))[0]:
                 return
     finally:
         asked.put_policy(f"maestro/{name}", text)

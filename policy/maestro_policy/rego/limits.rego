@@ -23,8 +23,8 @@ decision := {
 	"denies": denies,
 	"retryAfter": retry_after,
 	"opensAt": opens_at,
-	"policyRevision": policy_revision,
-	"tzdata": tzdata,
+	"policyRevision": data.mc.windows.revision,
+	"tzdata": data.mc.windows.tzdata,
 }
 
 # The greatest of the denies', null when one of them is null.
@@ -41,12 +41,3 @@ opens_at := data.mc.windows.advice.opensAt if {
 	some one in data.mc.windows.denies
 	one.opensAt
 }
-
-# What the windows were compiled from, and by which release of the zone database.
-default policy_revision := null
-
-policy_revision := data.mc.windows.entry.revision
-
-default tzdata := null
-
-tzdata := data.mc.windows.entry.tzdata

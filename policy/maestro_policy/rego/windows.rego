@@ -35,7 +35,8 @@ denies := [{"reason": "bad_input", "field": field, "retryAfter": null} | some fi
 
 # ---- what is asked ----
 
-entry := data.mc.intervals[input.tenant.tenant]
+# Whose intervals. They are read leaf by leaf below: a rule that named the whole entry would copy all of it each time.
+tenant := input.tenant.tenant
 
 now := time.parse_rfc3339_ns(input.request.ts) / 1000000000 if {
 	is_string(input.request.ts)
@@ -57,36 +58,45 @@ fit := ceil(input.request.expectedSeconds) if input.tenant.onWindowEnd == "must_
 
 # The intervals were compiled for this instant and, if the input names one, from this revision of the document.
 current if {
-	entry.from <= at
-	at < entry.until
+	data.mc.intervals[tenant].from <= at
+	at < data.mc.intervals[tenant].until
 	not other_revision
 }
 
-other_revision if input.tenant.policyRevision != object.get(entry, "revision", null)
+# What the intervals were compiled from, and by which release of the zone database.
+default revision := null
+
+revision := data.mc.intervals[tenant].revision
+
+default tzdata := null
+
+tzdata := data.mc.intervals[tenant].tzdata
+
+other_revision if input.tenant.policyRevision != revision
 
 # ---- what is found ----
 
-day := entry.days[floor((at - entry.from) / 86400)]
-
-windows := array.slice(entry.windows, day.windows[0], day.windows[1])
-
-closures := array.slice(entry.closures, day.closures[0], day.closures[1])
+# Numbers of the first interval that reaches into these 24 hours, and of the first after them.
+day := data.mc.intervals[tenant].days[floor((at - data.mc.intervals[tenant].from) / 86400)]
 
 in_window if {
-	some [start, end] in windows
+	some number in numbers.range(day.windows[0], day.windows[1])
+	[start, end] := data.mc.intervals[tenant].windows[number]
 	start <= at
 	at < end
 }
 
 in_closure if {
-	some [start, end] in closures
+	some number in numbers.range(day.closures[0], day.closures[1])
+	[start, end] := data.mc.intervals[tenant].closures[number]
 	start <= at
 	at < end
 }
 
 # The end of the open time: windows that meet are one span, closures cut it.
 open_until := end if {
-	some [start, end] in array.slice(entry.open, day.open[0], day.open[1])
+	some number in numbers.range(day.open[0], day.open[1])
+	[start, end] := data.mc.intervals[tenant].open[number]
 	start <= at
 	at < end
 }
@@ -124,13 +134,14 @@ opens_at := candidate if {
 
 # The next spans first: most denies need no other.
 first_start := near if {
-	near := starts(array.slice(entry.open, day.open[0], day.open[0] + 4))[0]
-} else := starts(array.slice(entry.open, day.open[0] + 4, count(entry.open)))[0]
+	near := starts(day.open[0], day.open[0] + 3)[0]
+} else := starts(day.open[0] + 4, count(data.mc.intervals[tenant].open))[0]
 
-starts(spans) := [start |
-	some span in spans
-	start := max([span[0], begins])
-	span[1] - start >= needed
+starts(first, last) := [start |
+	some number in numbers.range(first, last)
+	[opens, closes] := data.mc.intervals[tenant].open[number]
+	start := max([opens, begins])
+	closes - start >= needed
 ]
 
 needed := max([cutoff + 1, fit])
