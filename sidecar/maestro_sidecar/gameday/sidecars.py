@@ -1,0 +1,118 @@
+"""Real sidecars: ``maestro serve`` as a process of its own, on a free port of this machine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from maestro.kernel.errors import PortError
+from maestro_sidecar.gameday.client import Client
+from maestro_sidecar.gameday.stage import Stage
+
+__all__ = ["SETTINGS", "Sidecar"]
+
+SETTINGS = '[server]\nport = 0\nauth = "none"\n[log]\nlevel = "warning"\n'
+"""Of every sidecar of a drill; the store is added."""
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 15.0
+
+
+class Sidecar:
+    """A sidecar on a SQLite file in the stage's folder. It is stopped with the stage.
+
+    Args:
+        stage: where it is put.
+        name: of the file.
+        environment: assignments as ``env`` takes them, for this process alone.
+
+    Raises:
+        PortError: it did not get ready; tells its last words.
+    """
+
+    def __init__(self, stage: Stage, name: str = "sidecar", environment: Sequence[str] = ()) -> None:
+        self.store = stage.folder / f"{name}.db"
+        config = stage.folder / f"{name}.toml"
+        config.write_text(f'{SETTINGS}[store]\npath = "{self.store.as_posix()}"\n', encoding="utf-8")
+        # Nothing of who runs the drill gets in: no settings, no socket. `env` becomes the sidecar, so its pid is it.
+        own = ["-u", "MAESTRO_CONFIG", "-u", "MAESTRO_SOCKET", *environment]
+        command = ["env", *own, sys.executable, "-m", "maestro_sidecar", "serve", "--json"]
+        self._said: deque[str] = deque(maxlen=50)
+        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter
+            [*command, "--config", str(config)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C reaches the drill alone, which then rolls back
+        )
+        stage.at_end(self.stop)
+        for stream in (self.process.stdout, self.process.stderr):
+            threading.Thread(target=self._listen, args=(stream,), daemon=True).start()
+        if not stage.wait_until(self._is_ready, _START_SECONDS):
+            raise PortError(f"The sidecar did not start: {' '.join(self._said) or 'it said nothing'}.")
+        self.client = Client(self._port)
+
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self.process.pid
+
+    def ready(self) -> int:
+        """The status of ``/readyz``."""
+        return self.client.ask("GET", "/readyz").status
+
+    def metric(self, name: str, label: str) -> int:
+        """The sum of its own counter over all series with this label, such as ``reason="tenant_cap"``."""
+        text = str(self.client.ask("GET", "/metrics").document)
+        series = re.findall(rf"^{name}{{([^}}]*)}} (\S+)$", text, re.MULTILINE)
+        return int(sum(float(value) for labels, value in series if label in labels.split(",")))
+
+    def put(self, kind: str, document: object) -> None:
+        """Write a tenant's document.
+
+        Raises:
+            PortError: the sidecar refused it.
+        """
+        answer = self.client.ask("PUT", f"/api/limits/{kind}", document)
+        if answer.status not in {200, 201}:
+            raise PortError(f"The sidecar refused a document: {answer.status} {answer.document}.")
+
+    def stop(self) -> None:
+        """Let it finish, then end it."""
+        self.process.terminate()
+        try:
+            self.process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        for stream in (self.process.stdout, self.process.stderr):
+            with suppress(OSError):
+                stream.close()  # type: ignore[union-attr]  # both are pipes
+
+    def _listen(self, stream: object) -> None:
+        with suppress(ValueError):  # closed while it was read
+            for line in stream:  # type: ignore[attr-defined]  # a text stream
+                self._said.append(line.rstrip())
+
+    def _is_ready(self) -> bool:
+        """Whether it has told its address, which it does once, as one document."""
+        if self.process.poll() is not None:
+            raise PortError(f"The sidecar ended: {' '.join(self._said) or 'it said nothing'}.")
+        with suppress(msgspec.DecodeError):
+            started = msgspec.json.decode("\n".join(self._said))
+            self._port = int(started["addresses"][0].rpartition(":")[2])
+            return True
+        return False
+
+    def store_files(self) -> list[Path]:
+        """The files of its store."""
+        return sorted(self.store.parent.glob(f"{self.store.name}*"))
