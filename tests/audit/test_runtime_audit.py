@@ -170,6 +170,33 @@ def test_another_writer_of_the_same_log_is_no_fault(path, log):
         assert other.size() == 6
 
 
+class Full(SqliteAudit):
+    """A disk that is full when the transaction ends, once."""
+
+    full = True
+
+    def append(self, drafts, seal):
+        def last_step(*heads):
+            note = seal(*heads)
+            if self.full:
+                self.full = False
+                raise PortError("The disk is full.")
+            return note
+
+        return super().append(drafts, last_step)
+
+
+def test_a_commit_that_failed_does_not_stop_the_log(path, log):
+    enter(log, 3)
+    with closing(Full(path, SIGNER.name)) as store:
+        log = AuditLog(store, SIGNER, Clock(), cosigner=WITNESS)
+        with pytest.raises(PortError, match="full"):
+            enter(log)
+        assert store.size() == 3
+        assert enter(log, 2) == [3, 4]
+        assert judged(store).ok
+
+
 def test_a_fault_of_the_store_enters_nothing(store, log):
     with pytest.raises(BadInputError):
         log.append(actor="ada", action="a.b", subject="s", data={"a": float("inf")})

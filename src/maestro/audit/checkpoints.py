@@ -114,10 +114,16 @@ def open_checkpoint(
     return checkpoint
 
 
-def issue(checkpoint: Checkpoint, signer: LogSigner) -> bytes:
-    """Sign a checkpoint: the note."""
+def issue(
+    checkpoint: Checkpoint, signer: LogSigner, *, cosigned: tuple[Cosigner, datetime] | None = None
+) -> bytes:
+    """Sign a checkpoint, as the log and maybe also as a cosigner at that time: the note."""
     text = checkpoint.text()
-    return Note(text, (signer.sign(text.encode()),)).encode()
+    signatures = [signer.sign(text.encode())]
+    if cosigned is not None:
+        cosigner, at = cosigned
+        signatures.append(cosigner.sign(text.encode(), at))
+    return Note(text, tuple(signatures)).encode()
 
 
 def cosign(

@@ -7,6 +7,7 @@ kept, hashed and exported; nothing is ever written again from what was read.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -90,6 +91,7 @@ def entry_bytes(node: str, sequence: int, draft: Draft) -> bytes:
     Raises:
         BadInputError: naive time, data that JSON cannot tell, or more than ``ENTRY_LIMIT`` bytes.
     """
+    _require_json(draft.data, 1)
     entry: dict[str, Any] = {
         "sequence": sequence,
         "time": format_instant(require_aware(draft.time, "time")),
@@ -105,12 +107,14 @@ def entry_bytes(node: str, sequence: int, draft: Draft) -> bytes:
         body = json.dumps(
             entry, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
         ).encode()
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError) as error:
+        raise _not_json(str(error)) from error
+    if len(body) > ENTRY_LIMIT:
         raise BadInputError(
-            f"cannot be written as JSON: {error}.", field="data", remedy="Use JSON's own types."
-        ) from error
-    # What was written must be readable by the strictest reader: no key twice, not too deep, not too large.
-    strict_json.loads(body, limit=ENTRY_LIMIT)
+            f"The entry has {len(body)} bytes.",
+            code="body_too_large",
+            remedy=f"Enter at most {ENTRY_LIMIT}: a digest of what is larger, for example.",
+        )
     return body
 
 
@@ -124,6 +128,26 @@ def draft_of_event(event: Event) -> Draft:
         data=event.data,
         id=f"{event.source}#{event.id}",
     )
+
+
+def _require_json(value: object, depth: int) -> None:
+    """What is entered must be read again by the strictest reader: keys are text (so none is there twice), few levels."""
+    if isinstance(value, dict):
+        if any(not isinstance(key, str) for key in value):
+            raise _not_json("a key is not text")
+        inner: Iterable[object] = value.values()
+    elif isinstance(value, list | tuple):
+        inner = value
+    else:
+        return
+    if depth == strict_json.DEPTH_LIMIT:
+        raise _not_json(f"it nests deeper than {depth} levels")
+    for each in inner:
+        _require_json(each, depth + 1)
+
+
+def _not_json(why: str) -> BadInputError:
+    return BadInputError(f"cannot be written as JSON: {why}.", field="data", remedy="Use JSON's own types.")
 
 
 class _Place(msgspec.Struct):

@@ -94,25 +94,20 @@ class CosignerKey(_PublicKey):
 class _PrivateKey:
     """Name and private key. Its text is a secret; ``repr`` does not show it."""
 
-    __slots__ = ("_public", "_seed", "name")
+    __slots__ = ("_private", "_seed", "key_id", "name")
     kind: ClassVar[int]
 
     def __init__(self, name: str, seed: bytes) -> None:
-        from maestro.audit.primitives import public_of
+        from maestro.audit.primitives import PrivateKey
 
         self.name = _require_name(name)
         self._seed = _require_bytes(seed)
-        self._public = public_of(seed)
+        self._private = PrivateKey(seed)
+        self.key_id = _key_id(name, self.kind, self._private.public)
 
     def secret(self) -> str:
         """The text to keep, in a file that nobody else may read: ``PRIVATE+KEY+NAME+ID+BASE64``."""
-        key_id = _key_id(self.name, self.kind, self._public)
-        return f"PRIVATE+KEY+{self.name}+{key_id.hex()}+{_encoded(self.kind, self._seed)}"
-
-    def _sign(self, message: bytes) -> bytes:
-        from maestro.audit.primitives import sign
-
-        return sign(self._seed, message)
+        return f"PRIVATE+KEY+{self.name}+{self.key_id.hex()}+{_encoded(self.kind, self._seed)}"
 
 
 class LogSigner(_PrivateKey):
@@ -124,11 +119,11 @@ class LogSigner(_PrivateKey):
     @property
     def key(self) -> LogKey:
         """The public key."""
-        return LogKey(self.name, self._public)
+        return LogKey(self.name, self._private.public)
 
     def sign(self, text: bytes) -> Signature:
         """Sign a note's text."""
-        return Signature(self.name, self.key.key_id, self._sign(text))
+        return Signature(self.name, self.key_id, self._private.sign(text))
 
 
 class Cosigner(_PrivateKey):
@@ -140,13 +135,13 @@ class Cosigner(_PrivateKey):
     @property
     def key(self) -> CosignerKey:
         """The public key."""
-        return CosignerKey(self.name, self._public)
+        return CosignerKey(self.name, self._private.public)
 
     def sign(self, text: bytes, at: datetime) -> Signature:
         """Sign a checkpoint's text and the time."""
         seconds = epoch_seconds(require_aware(at, "at"))
-        data = seconds.to_bytes(_TIME_BYTES, "big") + self._sign(_cosigned(seconds, text))
-        return Signature(self.name, self.key.key_id, data)
+        data = seconds.to_bytes(_TIME_BYTES, "big") + self._private.sign(_cosigned(seconds, text))
+        return Signature(self.name, self.key_id, data)
 
 
 def parse_log_key(text: str) -> LogKey:
@@ -197,9 +192,9 @@ def _parse(text: str, what: str, kinds: set[int]) -> tuple[str, bytes]:
 
 
 def _public_of(seed: bytes) -> bytes:
-    from maestro.audit.primitives import public_of
+    from maestro.audit.primitives import PrivateKey
 
-    return public_of(seed)
+    return PrivateKey(seed).public
 
 
 def _key_id(name: str, kind: int, public: bytes) -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -20,6 +21,8 @@ NOTE_LIMIT = 1024 * 1024
 """Bytes of a note; hundreds of signatures fit."""
 _KEY_ID_BYTES = 4
 _DASH = "— "
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_NAME = re.compile(r"[^\s+\x00-\x1f]+")
 
 
 class Verifier(Protocol):
@@ -69,7 +72,7 @@ class Note:
 
 def is_key_name(name: str) -> bool:
     """Whether a key may be called that: not empty, no spaces, no plus, no control characters."""
-    return bool(name) and not any(mark.isspace() or mark == "+" or mark < " " for mark in name)
+    return _NAME.fullmatch(name) is not None
 
 
 def parse_note(raw: bytes) -> Note:
@@ -84,7 +87,7 @@ def parse_note(raw: bytes) -> Note:
         whole = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _malformed("it is not UTF-8") from error
-    if any(mark < " " and mark != "\n" for mark in whole):
+    if _CONTROL.search(whole):
         raise _malformed("it has control characters")
     head, blank, tail = whole.rpartition("\n\n")
     if not blank or not tail.endswith("\n"):

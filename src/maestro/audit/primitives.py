@@ -5,17 +5,21 @@ from __future__ import annotations
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-__all__ = ["public_of", "sign", "verifies"]
+__all__ = ["PrivateKey", "verifies"]
 
 
-def public_of(seed: bytes) -> bytes:
-    """The public key of a private one, 32 bytes each."""
-    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+class PrivateKey:
+    """A private key, made from its 32 bytes once: that takes as long as signing."""
 
+    __slots__ = ("_key", "public")
 
-def sign(seed: bytes, message: bytes) -> bytes:
-    """The signature, 64 bytes; the same for the same message."""
-    return Ed25519PrivateKey.from_private_bytes(seed).sign(message)
+    def __init__(self, seed: bytes) -> None:
+        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+        self.public = self._key.public_key().public_bytes_raw()
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature, 64 bytes; the same for the same message."""
+        return self._key.sign(message)
 
 
 def verifies(public: bytes, message: bytes, signature: bytes) -> bool:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from maestro.audit.checkpoints import Checkpoint, cosign, issue, open_checkpoint, parse_checkpoint, size_of
+from maestro.audit.checkpoints import Checkpoint, issue, open_checkpoint, size_of
 from maestro.audit.entries import Draft, draft_of_event
 from maestro.audit.keys import Cosigner, LogKey, LogSigner
-from maestro.audit.notes import parse_note
 from maestro.audit.proofs import InclusionProof
-from maestro.audit.tree import TreeHead, consistency_proof, inclusion_proof
+from maestro.audit.tree import CompactRange, TreeHead, consistency_proof, inclusion_proof
 from maestro.kernel.errors import BadInputError, UntrustedError
 from maestro.limits.events import DEFAULT_DECLARED, DOCUMENT_CHANGED
 from maestro.ports.audit import AuditStore
@@ -24,6 +23,7 @@ AUDITED = frozenset({DOCUMENT_CHANGED, DEFAULT_DECLARED})
 """Types of events that are entered: what changes the rules, not every run that keeps them."""
 
 _PAGE = 500
+_EMPTY = CompactRange().head()
 
 
 class AuditLog:
@@ -55,7 +55,7 @@ class AuditLog:
         self._signer = signer
         self._cosigner = cosigner
         self._clock = clock
-        self._signed: bytes | None = None
+        self._signed: tuple[bytes | None, TreeHead] = (None, _EMPTY)
 
     @property
     def origin(self) -> str:
@@ -90,7 +90,18 @@ class AuditLog:
 
     def extend(self, drafts: Sequence[Draft]) -> tuple[int, ...]:
         """Enter several at once, under one checkpoint; where each stands. Raises as ``append``."""
-        return self._store.append(drafts, self._seal)
+        sealed: list[tuple[bytes, TreeHead]] = []
+
+        def seal(last: bytes | None, before: TreeHead, after: TreeHead) -> bytes:
+            self._require_as_signed(last, before)
+            sealed.append((self._sign(after), after))
+            return sealed[0][0]
+
+        places = self._store.append(drafts, seal)
+        # Remembered only now: what was signed for an append that failed was never given out.
+        if sealed and sealed[0][1].size > self._signed[1].size:
+            self._signed = sealed[0]
+        return places
 
     def checkpoint(self) -> bytes | None:
         """The newest checkpoint, to be kept where the log's owner cannot change it."""
@@ -107,30 +118,25 @@ class AuditLog:
         """The proof that the log of ``new`` entries begins with that of ``old``. Raises BadInputError."""
         return consistency_proof(self._store.hashes, old, new)
 
-    def _seal(self, last: bytes | None, before: TreeHead, after: TreeHead) -> bytes:
-        self._require_as_signed(last, before)
-        note = issue(Checkpoint(self.origin, after.size, after.root), self._signer)
-        if self._cosigner is not None:
-            note = cosign(note, self.key, self._cosigner, self._clock.now())
-        self._signed = note
-        return note
+    def _sign(self, head: TreeHead) -> bytes:
+        cosigned = None if self._cosigner is None else (self._cosigner, self._clock.now())
+        return issue(Checkpoint(self.origin, *head), self._signer, cosigned=cosigned)
 
     def _require_as_signed(self, last: bytes | None, before: TreeHead) -> None:
-        """The new tree grew from ``before``; if that was signed, the new checkpoint is consistent with the old."""
-        signed = TreeHead(0, before.root) if last is None else self._head_of(last)
-        known = 0 if self._signed is None else self._head_of(self._signed).size
-        if signed != before or before.size < known:
+        """The new tree grows from ``before``; if that was signed, the new checkpoint is consistent with the old."""
+        if self._head_of(last) != before or before.size < self._signed[1].size:
             raise UntrustedError(
                 f"The log {self.origin} in the store is not the one that was signed last.",
                 code="log_altered",
                 remedy="Run 'maestro audit verify' on it; restore it from a copy that verifies.",
             )
 
-    def _head_of(self, note: bytes) -> TreeHead:
-        """What a checkpoint of ours says; one that was signed here a moment ago is not verified again."""
-        if note == self._signed:
-            return parse_checkpoint(parse_note(note).text).head
-        return open_checkpoint(note, self.key).head
+    def _head_of(self, note: bytes | None) -> TreeHead:
+        """The tree of a checkpoint in the store; one that was signed here need not be verified again."""
+        if note is None:
+            return _EMPTY
+        own, head = self._signed
+        return head if note == own else open_checkpoint(note, self.key).head
 
 
 class Auditor:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maestro.audit import (
@@ -99,6 +99,7 @@ def test_a_checkpoint_kept_elsewhere_leaves_nothing_unchecked(size):
     assert (verdict.ok, verdict.not_checked) == (True, ())
 
 
+@settings(max_examples=50)
 @given(size=st.integers(1, 40), data=st.data())
 def test_every_altered_entry_is_found_where_it_is(size, data):
     log, at = made(size), data.draw(st.integers(0, size - 1))
@@ -119,6 +120,7 @@ def test_every_altered_entry_is_found_where_it_is(size, data):
     assert verdict.first_bad == max((each for each in earlier if each <= at), default=0)
 
 
+@settings(max_examples=50)
 @given(size=st.integers(2, 40), data=st.data(), kept=st.booleans(), rehash=st.booleans())
 def test_every_swap_drop_and_insertion_is_found_where_it_is(size, data, kept, rehash):
     one, other = sorted(data.draw(st.lists(st.integers(0, size - 1), min_size=2, max_size=2, unique=True)))
