@@ -1,0 +1,3 @@
+module example.org/maestro/load
+
+go 1.21
