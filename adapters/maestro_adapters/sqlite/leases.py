@@ -47,27 +47,25 @@ _USAGE: Final = """
     SELECT count(*), total(package = ?1), min(frees), min(frees) FILTER (WHERE package = ?1)
     FROM (SELECT package, iif(ends > ?3, ends, expires) AS frees FROM leases WHERE tenant = ?2 AND expires > ?3)"""
 # The whole admission is the condition under which the fencing token moves: one statement, and only what is capped is
-# counted. Indexed by whether the tenant and the package are capped.
+# counted. Indexed by whether the tenant and the package are capped. (RETURNING costs more than the SELECT after it.)
 _ADMIT: Final = """
     UPDATE fence SET token = token + 1
-    WHERE boot = :boot
-    AND NOT EXISTS (SELECT 1 FROM leases WHERE tenant = :tenant AND run = :run AND expires > :now)"""
+    WHERE boot = ?
+    AND NOT EXISTS (SELECT 1 FROM leases WHERE tenant = ? AND run = ? AND expires > ?)"""
 _TENANT_ROOM: Final = """
-    AND :tenant_cap > (SELECT count(*) FROM leases WHERE tenant = :tenant AND expires > :now)"""
+    AND ? > (SELECT count(*) FROM leases WHERE tenant = ? AND expires > ?)"""
 _PACKAGE_ROOM: Final = """
-    AND :package_cap >
-        (SELECT count(*) FROM leases WHERE tenant = :tenant AND expires > :now AND package = :package)"""
+    AND ? > (SELECT count(*) FROM leases WHERE tenant = ? AND expires > ? AND package = ?)"""
 _ADMITS: Final = {
-    (False, False): f"{_ADMIT} RETURNING token",
-    (True, False): f"{_ADMIT}{_TENANT_ROOM} RETURNING token",
-    (False, True): f"{_ADMIT}{_PACKAGE_ROOM} RETURNING token",
-    (True, True): f"{_ADMIT}{_TENANT_ROOM}{_PACKAGE_ROOM} RETURNING token",
+    (False, False): _ADMIT,
+    (True, False): _ADMIT + _TENANT_ROOM,
+    (False, True): _ADMIT + _PACKAGE_ROOM,
+    (True, True): _ADMIT + _TENANT_ROOM + _PACKAGE_ROOM,
 }
+_TOKEN: Final = "SELECT token FROM fence"  # noqa: S105  # a statement
 _PUT: Final = "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_RENEW: Final = f"""
-    UPDATE leases SET ttl = ?, expires = ? WHERE tenant = ? AND run = ? AND token = ? AND expires > ?
-    RETURNING {_COLUMNS}"""  # noqa: S608
-_RELEASE: Final = f"DELETE FROM leases WHERE tenant = ? AND run = ? AND token = ? RETURNING {_COLUMNS}"  # noqa: S608
+_RENEW: Final = "UPDATE leases SET ttl = ?, expires = ? WHERE tenant = ? AND run = ?"
+_RELEASE: Final = "DELETE FROM leases WHERE tenant = ? AND run = ?"
 _HELD: Final = "SELECT tenant, count(*) FROM leases WHERE expires > ? GROUP BY tenant"
 _SWEEP: Final = "DELETE FROM leases WHERE expires <= ?"
 
@@ -151,10 +149,12 @@ class SqliteLeases:
         lasts = lease_nanoseconds(ttl, "ttl")
         with self._database.writing() as cursor:
             now = self._nanoseconds()
-            row = cursor.execute(_RENEW, (ttl, now + lasts, tenant, run, token, now)).fetchone()
-            if row is None:
+            row = cursor.execute(_FIND, (tenant, run)).fetchone()
+            if row is None or row[1] <= now or row[2] != token:
                 return None
-            lease = _lease(tenant, run, row, now)
+            cursor.execute(_RENEW, (ttl, now + lasts, tenant, run))
+            package, _, _, _, *rest = row
+            lease = _lease(tenant, run, (package, now + lasts, token, ttl, *rest), now)
             if announce is not None:
                 keep(cursor, announce(lease))
         return lease
@@ -166,12 +166,12 @@ class SqliteLeases:
         self._check(announce)
         with self._database.writing() as cursor:
             now = self._nanoseconds()
-            row = cursor.execute(_RELEASE, (tenant, run, token)).fetchone()
-            if row is None:
-                row = cursor.execute(_FIND, (tenant, run)).fetchone()
-                return Release.ABSENT if row is None or row[1] <= now else Release.STALE
-            if row[1] <= now:
+            row = cursor.execute(_FIND, (tenant, run)).fetchone()
+            if row is None or row[1] <= now:
                 return Release.ABSENT
+            if row[2] != token:
+                return Release.STALE
+            cursor.execute(_RELEASE, (tenant, run))
             if announce is not None:
                 keep(cursor, announce(_lease(tenant, run, row, now)))
         return Release.RELEASED
@@ -221,17 +221,14 @@ class SqliteLeases:
 
     def _admit(self, cursor: sqlite3.Cursor, claim: Claim, caps: Caps, now: int) -> int | None:
         """The next fencing token when the claim may have a slot."""
-        asked = {
-            "boot": self._boot,
-            "tenant": claim.tenant,
-            "run": claim.run,
-            "package": claim.package,
-            "now": now,
-            "tenant_cap": caps.tenant,
-            "package_cap": caps.package,
-        }
-        row = cursor.execute(_ADMITS[caps.tenant is not None, caps.package is not None], asked).fetchone()
-        return None if row is None else int(row[0])
+        tenant = claim.tenant
+        asked: tuple[object, ...] = (self._boot, tenant, claim.run, now)
+        if caps.tenant is not None:
+            asked += (caps.tenant, tenant, now)
+        if caps.package is not None:
+            asked += (caps.package, tenant, now, claim.package)
+        cursor.execute(_ADMITS[caps.tenant is not None, caps.package is not None], asked)
+        return int(cursor.execute(_TOKEN).fetchone()[0]) if cursor.rowcount else None
 
     def _not_admitted(self, cursor: sqlite3.Cursor, claim: Claim, now: int) -> Lease | Full:
         """Why there was no token: the run holds a slot, there is no room, or the file is another boot's."""
