@@ -25,7 +25,9 @@ def experiment_of(name: str) -> dict[str, Any]:
         BadInputError: there is no such drill.
     """
     if name not in NAMES:
-        raise BadInputError("is no drill.", field="NAME", value=name, remedy=f"Use one of {', '.join(NAMES)}.")
+        raise BadInputError(
+            "is no drill.", field="NAME", value=name, remedy=f"Use one of {', '.join(NAMES)}."
+        )
     text = files(__package__).joinpath("experiments", f"{name}.json").read_text("utf-8")
     experiment: dict[str, Any] = json.loads(text)
     return experiment
@@ -65,7 +67,9 @@ def _value(name: str, shipped: Mapping[str, Any], value: Any) -> Any:
     usual = shipped.get(name)
     if isinstance(usual, dict) or usual is None:
         known = ", ".join(key for key, each in shipped.items() if not isinstance(each, dict))
-        raise BadInputError("is no setting of this drill.", field="--set", value=name, remedy=f"Known: {known}.")
+        raise BadInputError(
+            "is no setting of this drill.", field="--set", value=name, remedy=f"Known: {known}."
+        )
     if isinstance(usual, str):
         return str(value)
     try:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from maestro.limits.replay import Replay
-from maestro_sidecar.event_logs import events_in
 from maestro_sidecar.gameday.client import Answer, Client
 from maestro_sidecar.gameday.stage import Stage, current
 
@@ -29,9 +28,6 @@ __all__ = [
 CALM = "calm"
 """A tenant that nothing is done to: its traffic is what normal looks like."""
 PACKAGE = "drill/etl"
-_RECOVERY_SECONDS = 5.0
-
-Configuration = Mapping[str, Any]
 
 
 def ready() -> bool:
@@ -62,7 +58,7 @@ def violations() -> int:
     found = admitted = 0
     for sidecar in stage.parts.sidecars:
         replay = Replay()
-        for event in events_in(sidecar.store):
+        for event in sidecar.events():
             replay.feed(event)
         found += replay.violated
         admitted += replay.admitted

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import attrs
 import msgspec
 
 from maestro.kernel.errors import PortError
-from maestro_sidecar.gameday.client import Client
+from maestro.kernel.events import Event
+from maestro_sidecar.event_logs import events_in
+from maestro_sidecar.gameday.client import Answer, Client
+from maestro_sidecar.gameday.servers import Server
 from maestro_sidecar.gameday.stage import Stage
 
 __all__ = ["SETTINGS", "Sidecar"]
@@ -33,28 +38,43 @@ class Sidecar:
         stage: where it is put.
         name: of the file.
         environment: assignments as ``env`` takes them, for this process alone.
+        server: where its leases are, instead of in the file.
 
     Raises:
         PortError: it did not get ready; tells its last words.
     """
 
-    def __init__(self, stage: Stage, name: str = "sidecar", environment: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        name: str = "sidecar",
+        environment: Sequence[str] = (),
+        server: Server | None = None,
+    ) -> None:
         self.store = stage.folder / f"{name}.db"
+        self._server = server
         config = stage.folder / f"{name}.toml"
         config.write_text(f'{SETTINGS}[store]\npath = "{self.store.as_posix()}"\n', encoding="utf-8")
         # Nothing of who runs the drill gets in: no settings, no socket. `env` becomes the sidecar, so its pid is it.
         own = ["-u", "MAESTRO_CONFIG", "-u", "MAESTRO_SOCKET", *environment]
-        command = ["env", *own, sys.executable, "-m", "maestro_sidecar", "serve", "--json"]
+        serve = ["maestro_sidecar", "serve", "--json", "--config", str(config)]
+        told = ""
+        if server is not None:
+            serve = ["maestro_sidecar.gameday.serving"]
+            told = json.dumps({"config": str(config), **attrs.asdict(server)}) + "\n"
         self._said: deque[str] = deque(maxlen=50)
         self.process = subprocess.Popen(  # noqa: S603 - our own interpreter
-            [*command, "--config", str(config)],
-            stdin=subprocess.DEVNULL,
+            ["env", *own, sys.executable, "-m", *serve],  # noqa: S607 - env is where the PATH says
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,  # Ctrl-C reaches the drill alone, which then rolls back
         )
         stage.at_end(self.stop)
+        with suppress(OSError):  # a process that ended at once tells why
+            self.process.stdin.write(told)  # type: ignore[union-attr]  # a pipe
+            self.process.stdin.close()  # type: ignore[union-attr]  # a pipe
         for stream in (self.process.stdout, self.process.stderr):
             threading.Thread(target=self._listen, args=(stream,), daemon=True).start()
         if not stage.wait_until(self._is_ready, _START_SECONDS):
@@ -70,9 +90,13 @@ class Sidecar:
         """The status of ``/readyz``."""
         return self.client.ask("GET", "/readyz").status
 
+    def scrape(self) -> Answer:
+        """The answer of ``/metrics``."""
+        return self.client.ask("GET", "/metrics")
+
     def metric(self, name: str, label: str) -> int:
         """The sum of its own counter over all series with this label, such as ``reason="tenant_cap"``."""
-        text = str(self.client.ask("GET", "/metrics").document)
+        text = str(self.scrape().document)
         series = re.findall(rf"^{name}{{([^}}]*)}} (\S+)$", text, re.MULTILINE)
         return int(sum(float(value) for labels, value in series if label in labels.split(",")))
 
@@ -85,6 +109,12 @@ class Sidecar:
         answer = self.client.ask("PUT", f"/api/limits/{kind}", document)
         if answer.status not in {200, 201}:
             raise PortError(f"The sidecar refused a document: {answer.status} {answer.document}.")
+
+    def events(self) -> Iterator[Event]:
+        """Its event log, read beside it."""
+        if self._server is not None and self._server.kind == "postgres":
+            return self._server.events()
+        return events_in(self.store)
 
     def stop(self) -> None:
         """Let it finish, then end it."""
@@ -112,7 +142,3 @@ class Sidecar:
             self._port = int(started["addresses"][0].rpartition(":")[2])
             return True
         return False
-
-    def store_files(self) -> list[Path]:
-        """The files of its store."""
-        return sorted(self.store.parent.glob(f"{self.store.name}*"))

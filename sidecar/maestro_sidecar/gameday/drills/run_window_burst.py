@@ -15,7 +15,16 @@ from maestro_sidecar.gameday.common import PACKAGE, Holders, at_once, mark_answe
 from maestro_sidecar.gameday.sidecars import Sidecar
 from maestro_sidecar.gameday.stage import Stage, current
 
-__all__ = ["burst", "follow_advice", "needs", "open_windows", "prepare", "prove_burst", "shut_windows", "traffic"]
+__all__ = [
+    "burst",
+    "follow_advice",
+    "needs",
+    "open_windows",
+    "prepare",
+    "prove_burst",
+    "shut_windows",
+    "traffic",
+]
 
 ZONES = {"phoenix": "America/Phoenix", "kolkata": "Asia/Kolkata", "zulu": "UTC"}
 """Tenants and zones; none of them changes its offset, so the wall clock of the drill is never in doubt."""

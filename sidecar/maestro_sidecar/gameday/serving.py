@@ -1,0 +1,61 @@
+"""A sidecar whose leases are on a server, as a process: the sidecar's own application over another store.
+
+``maestro serve`` cannot be told of servers yet; the drills need it, and the application takes any stores. Which ones is
+read from stdin as one JSON line, since an address may hold a password and arguments can be read by all.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from functools import partial
+
+import msgspec
+
+from maestro_sidecar.gameday.servers import Server, open_documents, open_leases
+from maestro_sidecar.settings import Settings, load
+from maestro_sidecar.wiring import Stores, wire
+
+__all__ = ["Told", "main"]
+
+
+class Told(msgspec.Struct):
+    """What the process is told: its settings, and the server of its leases. PostgreSQL takes documents and events too."""
+
+    config: str
+    kind: str
+    address: str
+    space: str
+
+
+def main() -> int:
+    """Serve until SIGTERM."""
+    import uvicorn
+
+    from maestro_sidecar.app import Application
+
+    told = msgspec.json.decode(sys.stdin.readline(), type=Told)
+    settings = load(told.config, environment={})
+    context = wire(settings, opening=partial(_stores, settings, Server(told.kind, told.address, told.space)))
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(f'{{"addresses": ["http://127.0.0.1:{listener.getsockname()[1]}"]}}', flush=True)  # noqa: T201  # as maestro serve
+    config = uvicorn.Config(Application(context), lifespan="off", log_config=None, access_log=False)
+    uvicorn.Server(config).run([listener])
+    context.close()
+    return 0
+
+
+def _stores(settings: Settings, server: Server) -> Stores:
+    from maestro_adapters.sqlite import SqliteDocuments, SqliteOutbox
+
+    leases = open_leases(server)
+    if server.kind == "postgres":
+        shared = open_documents(server)
+        return Stores(leases, shared, shared.outbox, (leases.close, shared.close))
+    path = settings.store_path
+    documents, events = SqliteDocuments(path), SqliteOutbox(path)
+    return Stores(leases, documents, events, (leases.close, documents.close, events.close))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
