@@ -11,6 +11,7 @@ from maestro.ports.documents import DocumentStore
 from maestro.ports.events import EventLog
 from maestro.ports.leases import LeaseStore
 from maestro.runtime.blocking import BlockingLimits
+from maestro.runtime.policies import Policies
 from maestro_adapters.clock import SystemClock
 from maestro_sidecar.auth import Authenticator, made_token
 from maestro_sidecar.context import Context, Gate, Workers
@@ -79,12 +80,18 @@ def wire(
     # None of them ever holds a lock that another one needs.
     reading, writing, background = opening(), opening(), opening()
 
-    def limits(stores: Stores) -> BlockingLimits:
+    def limits(stores: Stores, policies: Policies | None = None) -> BlockingLimits:
         return BlockingLimits(
-            stores.leases, clock, stores.documents, flags=flags, defaults=settings.default_limits
+            stores.leases,
+            clock,
+            stores.documents,
+            flags=flags,
+            defaults=settings.default_limits,
+            policies=policies,
         )
 
-    decides, admits = limits(reading), limits(writing)
+    decides = limits(reading)
+    admits = limits(writing, decides.policies)
     writing.events.append((admits.declared_defaults(),))
     workers, aside = Workers(straight=settings.store.kind == "memory"), Workers(straight=False)
     metrics = Metrics(settings.metrics.tenants)

@@ -140,6 +140,8 @@ class Schedule:
         Returns:
             An instant exact to the second, or None if there is none up to ``t + HORIZON``.
         """
+        if self.windows == ():
+            return None
         # If the first instant of a span is too late for cutoff or fit, so are the others of it.
         last, needed = t + HORIZON, max(cutoff + 1, fit)
         for week in range(t // _WEEK, last // _WEEK + 1):

@@ -30,7 +30,7 @@ _TITLES = {
     500: "Internal error",
     503: "Unavailable",
 }
-_BY_CODE = {"body_too_large": 413, "version_conflict": 412, "lease_lost": 412}
+_BY_CODE = {"body_too_large": 413, "no_such_document": 404, "version_conflict": 412, "lease_lost": 412}
 _BY_CLASS: tuple[tuple[type[MaestroError], int], ...] = (
     (BadInputError, 400),
     (UntrustedError, 422),

@@ -49,7 +49,9 @@ class WindowItem(Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=
 
     start: TimeOfDay
     end: TimeOfDay
-    days: list[Days] | UnsetType = UNSET
+    days: Annotated[list[Days], Meta(extra_json_schema={"minItems": 1, "uniqueItems": True})] | UnsetType = (
+        UNSET
+    )
     timezone: Zone | UnsetType = UNSET
 
 

@@ -11,10 +11,11 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from maestro.formats import strict_json
 from maestro.kernel.errors import BadInputError
 from maestro.kernel.names import require_package, require_run, require_tenant
+from maestro.ports.leases import MAX_SECONDS
 
 __all__ = ["DecisionRequest", "in_judged_years", "parse_request"]
 
-MOST_EXPECTED = 400 * 24 * 3600
+MOST_EXPECTED = MAX_SECONDS
 FIRST_YEAR, LAST_YEAR = 1900, 9000
 
 Instant = Annotated[datetime, Meta(tz=True)]

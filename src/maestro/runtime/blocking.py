@@ -33,7 +33,7 @@ from maestro.ports.capabilities import Capability
 from maestro.ports.clock import Clock
 from maestro.ports.documents import DocumentStore, StoredDocument
 from maestro.ports.flags import Flags, FlagSnapshot
-from maestro.ports.leases import Claim, Lease, LeaseStore, Release, Usage, run_package_conflict
+from maestro.ports.leases import MAX_SECONDS, Claim, Lease, LeaseStore, Release, Usage, run_package_conflict
 from maestro.ports.waiting import Waits
 from maestro.runtime.policies import Policies
 from maestro.runtime.renewal import Renewer
@@ -56,6 +56,7 @@ class BlockingLimits:
         documents: the tenants' documents.
         flags: switches; without, all are on.
         defaults: limits of tenants without documents; shipped unrestricted.
+        policies: those of other limits on the same documents, to share what is compiled and last known.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class BlockingLimits:
         *,
         flags: Flags | None = None,
         defaults: LimitsFile = UNRESTRICTED,
+        policies: Policies | None = None,
     ) -> None:
         self.leases = leases
         self.documents = documents
@@ -73,10 +75,10 @@ class BlockingLimits:
         self._clock = clock
         self._flags = flags
         self._defaults = defaults
-        self._policies = Policies(documents, defaults)
+        self.policies = policies or Policies(documents, defaults)
         self._announce = Capability.EVENTS in leases.capabilities
         self._hall = (
-            WaitingHall(cast("Waits", leases).waiting_room(), leases, self._policies, self.renewer)
+            WaitingHall(cast("Waits", leases).waiting_room(), leases, self.policies, self.renewer)
             if Capability.WAIT in leases.capabilities
             else None
         )
@@ -104,7 +106,7 @@ class BlockingLimits:
         """``decide`` for callers whose input is already checked; a store that is down makes a deny."""
         enforce = self._snapshot().enabled("run_windows_caps")
         try:
-            policy = self._policies.current(tenant)
+            policy = self.policies.current(tenant)
             usage = self.leases.usage(tenant, package)
         except PortError as error:
             return self._without_store(tenant, package, now, expected, error)
@@ -185,7 +187,7 @@ class BlockingLimits:
         now = self._clock.now()
         enforce = self._snapshot().enabled("run_windows_caps")
         try:
-            policy = self._policies.current(tenant)
+            policy = self.policies.current(tenant)
             claim = Claim(tenant, run, package, ttl_seconds, now, expected_seconds, policy.revision)
             if enforce and not admits(policy, now, expected_seconds):
                 return self._denied_by_calendar(policy, claim)
@@ -207,7 +209,7 @@ class BlockingLimits:
             PortError: the store did not answer; the lease holds on until its ttl ends.
         """
         now = self._clock.now()
-        policy = self._policies.current(tenant)
+        policy = self.policies.current(tenant)
         if self._must_have_ended(policy, now):
             lease = self.leases.find(tenant, run)
             if lease is not None and lease.token == token:
@@ -264,7 +266,7 @@ class BlockingLimits:
     def declared_defaults(self) -> Event:
         """The event that tells the default limits, for the log's owner to keep once at start."""
         return events.default_declared(
-            self._policies.default_revision, encode_document(self._defaults), self._clock.now()
+            self.policies.default_revision, encode_document(self._defaults), self._clock.now()
         )
 
     def close(self) -> None:
@@ -314,7 +316,7 @@ class BlockingLimits:
         self, tenant: str, package: str, now: datetime, expected: float | None, error: PortError
     ) -> Decision:
         """Fail closed, but for a tenant without caps that chose to be judged by its last known document."""
-        known = self._policies.last_known(tenant)
+        known = self.policies.last_known(tenant)
         if known is None or not known.open_when_unavailable:
             return unavailable(tenant, now, error.retry_after)
         enforce = self._snapshot().enabled("run_windows_caps")
@@ -343,9 +345,9 @@ def _seconds(span: timedelta | float | None, field: str = "expectedSeconds") -> 
     if span is None:
         return None
     seconds = span.total_seconds() if isinstance(span, timedelta) else float(span)
-    if not 0 <= seconds < float("inf"):
+    if not 0 <= seconds <= MAX_SECONDS:
         raise BadInputError(
-            "must be a duration of 0 seconds or more.",
+            f"must be a duration from 0 to {MAX_SECONDS:.0f} seconds.",
             field=field,
             value=repr(span),
             remedy="Leave it out when unknown.",
