@@ -32,6 +32,11 @@ _BUSY_SECONDS: Final = 5.0
 _OLDEST: Final = (3, 37, 0)
 """STRICT tables came with 3.37, RETURNING with 3.35."""
 
+_PAGE_BYTES: Final = 2048
+_LOG_PAGES: Final = 4000
+"""Rows here are small and commits many: each writes whole pages to the log, and each checkpoint waits for the disk
+(ADR-1104 has the measurements). The log grows to 8 MB."""
+
 _TRIES: Final = 100
 _IDENTITY: Final = """
     SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
@@ -174,8 +179,10 @@ class Database:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         version = self._version(connection)
+        connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # heard by a new file only
         self._use_log(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         migrations = _migrations()
         if version == len(migrations):
             return
