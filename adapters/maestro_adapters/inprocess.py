@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from threading import Lock
@@ -55,21 +56,17 @@ class _Book:
 
     def __init__(self) -> None:
         self.runs: dict[str, _Record] = {}
-        self.packages: dict[str, set[str]] = {}
+        self.packages: defaultdict[str, set[str]] = defaultdict(set)
         self.earliest = 0
         """No lease expires before this instant; a cap that is reached earlier is reached for certain."""
 
-    def put(self, record: _Record) -> None:
+    def put(self, run: str, package: str, record: _Record) -> None:
         """Add a lease, or replace the one of the same run and package."""
-        expires, _, lease = record
-        if not self.runs or expires < self.earliest:
+        expires = record[0]
+        if expires < self.earliest or not self.runs:
             self.earliest = expires
-        self.runs[lease.run] = record
-        same = self.packages.get(lease.package)
-        if same is None:
-            self.packages[lease.package] = {lease.run}
-        else:
-            same.add(lease.run)
+        self.runs[run] = record
+        self.packages[package].add(run)
 
     def drop(self, lease: Lease) -> None:
         """Remove a lease that is held."""
@@ -83,7 +80,8 @@ class _Book:
         for expires, _, lease in list(self.runs.values()):
             if expires <= now:
                 self.drop(lease)
-        self.packages = {package: runs for package, runs in self.packages.items() if runs}
+        for package in [package for package, runs in self.packages.items() if not runs]:
+            del self.packages[package]
         self.earliest = min((record[0] for record in self.runs.values()), default=0)
 
     def count(self, package: str) -> int:
@@ -149,9 +147,8 @@ class InProcessLeases:
         self, claim: Claim, caps: Caps, announce: Callable[[Lease], Event] | None = None
     ) -> Lease | Full:
         """Take a slot; see ``LeaseStore.acquire``."""
-        tenant, run, package, ttl, at, expected, revision = (
-            claim.tenant, claim.run, claim.package, claim.ttl, claim.at, claim.expected, claim.revision,
-        )  # fmt: skip
+        tenant, run, package, ttl, at = claim.tenant, claim.run, claim.package, claim.ttl, claim.at
+        expected = claim.expected
         lasts = (round(ttl * 1e9) or 1) if 0 < ttl <= MAX_SECONDS else lease_nanoseconds(ttl, "ttl")
         takes = lease_nanoseconds(expected, "expected") if expected else 0
         if at.tzinfo is not UTC:
@@ -171,11 +168,13 @@ class InProcessLeases:
                 if book.reached(package, caps):
                     return Full(book.usage(package, now))
             token = self._token + 1
-            lease = Lease(tenant, run, package, token, ttl, ttl, at, expected, revision, True, now / 1e9)
+            lease = Lease(
+                tenant, run, package, token, ttl, ttl, at, expected, claim.revision, True, now / 1e9
+            )
             if announce is not None:
                 self._tell(announce, lease)
             self._token = token
-            book.put((now + lasts, now + takes if takes else 0, lease))
+            book.put(run, package, (now + lasts, now + takes if takes else 0, lease))
             self._until_sweep -= 1
             if not self._until_sweep:
                 self._sweep(now)
@@ -195,7 +194,7 @@ class InProcessLeases:
             lease = _granted(record[2], ttl, ttl, now)
             if announce is not None:
                 self._tell(announce, lease)
-            book.put((now + lasts, record[1], lease))
+            book.put(run, lease.package, (now + lasts, record[1], lease))
             return lease
 
     def release(
@@ -204,8 +203,7 @@ class InProcessLeases:
         """Give the slot back; see ``LeaseStore.release``."""
         with self._lock:
             book = self._books.get(tenant)
-            record = None if book is None else book.runs.get(run)
-            if book is None or record is None:
+            if book is None or (record := book.runs.get(run)) is None:
                 return _ABSENT
             expires, _, lease = record
             now = self._nanoseconds()
