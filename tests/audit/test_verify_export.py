@@ -83,8 +83,8 @@ def test_it_is_short_and_knows_nothing_of_us():
 def test_a_log_as_signed_is_ok(log, judged):
     lines, notes = log
     assert judged(lines) == (0, "OK: 9 entries are as they were signed\n")
-    for note in notes:
-        assert judged(lines, note)[0] == 0
+    for size in (1, 4, 8, 9):
+        assert judged(lines, notes[size - 1])[0] == 0
 
 
 @pytest.mark.parametrize("at", [1, 5, 9])

@@ -177,7 +177,7 @@ def _of_store(log: str, key: LogKey, options: dict[str, Any]) -> Verdict:
                 _progress(number)
     except PortError as error:
         if error.code != "log_damaged":
-            raise BadInputError(error.message, field="LOG", remedy=error.remedy, code=error.code) from error
+            raise
         judge = judge or Judge(key, None, **options)
         judge.find(AuditReason.LOG_DAMAGED, error.message)
     return judge.verdict()
