@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -17,6 +18,7 @@ from maestro.kernel.events import Event
 from maestro_adapters.clock import SystemClock
 from maestro_adapters.sqlite import SqliteOutbox
 from maestro_adapters.sqlite import audit as sqlite_audit
+from maestro_adapters.sqlite.audit import SqliteAudit
 from maestro_sidecar.cli import main
 
 EVENTS = 12
@@ -54,22 +56,26 @@ def tell(store, numbers):
         )
 
 
-@pytest.fixture
-def node(tmp_path, maestro):
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
     """A store with a cosigned log of 12 entries, its keys, and its checkpoint of 8 and of 12."""
-    store = tmp_path / "node.db"
+    folder = tmp_path_factory.mktemp("template")
+    store = folder / "node.db"
     for name, more in [("log", []), ("witness", ["--cosigner"])]:
-        assert (
-            maestro("audit", "keygen", f"example.org/{name}", "--out", tmp_path / f"{name}.key", *more)[0]
-            == 0
-        )
-    keys = ["--key", tmp_path / "log.key", "--cosigner", tmp_path / "witness.key"]
-    for number, numbers in [(8, range(8)), (12, range(8, EVENTS))]:
+        assert main(["audit", "keygen", f"example.org/{name}", "--out", f"{folder / name}.key", *more]) == 0
+    for size, numbers in [(8, range(8)), (EVENTS, range(8, EVENTS))]:
         tell(store, numbers)
-        code, out, _ = maestro("audit", "record", store, *keys, "--json")
-        assert code == 0
-        (tmp_path / f"kept-{number}").write_text(json.loads(out)["checkpoint"])
-    return tmp_path
+        keys = ["--key", f"{folder / 'log.key'}", "--cosigner", f"{folder / 'witness.key'}"]
+        assert main(["audit", "record", str(store), *keys]) == 0
+        with closing(SqliteAudit(store, "example.org/log")) as log:
+            (folder / f"kept-{size}").write_bytes(log.checkpoint())
+    return folder
+
+
+@pytest.fixture
+def node(template, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(template, tmp_path / "node")
 
 
 def alter(node, statement):
