@@ -94,13 +94,13 @@ class _Progress(RunEventHandler):  # type: ignore[misc]  # it ships no types
     def __init__(self, say: Callable[[str], object]) -> None:
         self._say = say
 
-    def start_hypothesis_before(self, experiment: Any) -> None:
+    def start_hypothesis_before(self, experiment: Any) -> None:  # noqa: ARG002  # as it calls it
         self._say("steady state before")
 
-    def start_hypothesis_after(self, experiment: Any) -> None:
+    def start_hypothesis_after(self, experiment: Any) -> None:  # noqa: ARG002  # as it calls it
         self._say("steady state after")
 
-    def start_rollbacks(self, experiment: Any) -> None:
+    def start_rollbacks(self, experiment: Any) -> None:  # noqa: ARG002  # as it calls it
         self._say("rollbacks")
 
     def start_activity(self, activity: Any) -> None:

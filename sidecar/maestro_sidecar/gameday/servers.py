@@ -60,7 +60,7 @@ class Server:
             with _redis(self) as client:
                 return str(client.info("server")["redis_version"])
         with _database(self).connection() as connection:
-            return str(connection.execute("SHOW server_version").fetchone()[0])  # type: ignore[index]  # one row
+            return str(connection.execute("SHOW server_version").fetchone()[0])
 
     def events(self) -> Iterator[Event]:
         """The event log in it, from its beginning; Redis keeps none."""

@@ -71,9 +71,9 @@ def series_picture(title: str, timeline: Timeline, series: Series) -> str:
 
 def _picture(title: str, told: str, seconds: float, most: int, body: Sequence[str], unit: str) -> str:
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" '
-        f'height="{_HEIGHT}" role="img" aria-labelledby="title description" '
-        "font-family=\"-apple-system, 'Segoe UI', Helvetica, Arial, sans-serif\" font-size=\"13\">",
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}"',
+        f'  height="{_HEIGHT}" role="img" aria-labelledby="title description" font-size="13"',
+        "  font-family=\"-apple-system, 'Segoe UI', Helvetica, Arial, sans-serif\">",
         f'  <title id="title">{_escaped(title)}</title>',
         f'  <desc id="description">{_escaped(told)}</desc>',
         _STYLE,

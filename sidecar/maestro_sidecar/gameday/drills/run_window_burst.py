@@ -11,6 +11,7 @@ import attrs
 
 from maestro.kernel.instants import format_instant
 from maestro.ops.promises import closed_fault, wait_fault
+from maestro_sidecar.gameday.client import Client
 from maestro_sidecar.gameday.common import PACKAGE, Holders, at_once, mark_answer, proof
 from maestro_sidecar.gameday.sidecars import Sidecar
 from maestro_sidecar.gameday.stage import Stage, current
@@ -43,7 +44,7 @@ class Parts:
     late: int = 0
 
 
-def needs(configuration: Mapping[str, Any]) -> None:
+def needs(_configuration: Mapping[str, Any]) -> None:
     """Nothing but this package."""
 
 
@@ -105,7 +106,7 @@ def prove_burst(configuration: Mapping[str, Any]) -> dict[str, Any]:
     return proof(injected=injected, why=why, answered=answered, late=late)
 
 
-def follow_advice(configuration: Mapping[str, Any]) -> dict[str, Any]:
+def follow_advice() -> dict[str, Any]:
     """Denied a second before the opening, admitted at it; and who waits as advised is let in at once."""
     stage, parts = current(), current().parts
     client = parts.sidecars[0].client
@@ -164,7 +165,7 @@ def open_windows() -> None:
 
 
 def _enters(stage: Stage, tenant: str) -> bool:
-    client = stage.parts.sidecars[0].client
+    client: Client = stage.parts.sidecars[0].client
     held = client.acquire(tenant, PACKAGE, f"first-{tenant}", 30)
     mark_answer(stage, held)
     return held.status == 201 and client.release(tenant, held).status == 204

@@ -126,7 +126,7 @@ def ask_meanwhile(configuration: Mapping[str, Any]) -> dict[str, Any]:
     return {"readyz": stage.figures["readyz while the store was lost"]}
 
 
-def prove_loss(configuration: Mapping[str, Any]) -> dict[str, Any]:
+def prove_loss() -> dict[str, Any]:
     """Whether the fault is there, by the kernel or the proxy, and was felt."""
     stage = current()
     seen = stage.parts.fault.proof()
@@ -146,7 +146,7 @@ def find_store() -> None:
 def recover(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """It serves again by itself; the cap held meanwhile, and the slots of the crashed are back in time."""
     stage, parts = current(), current().parts
-    client, found = parts.sidecars[0].client, stage.seconds()
+    client, found, cap = parts.sidecars[0].client, stage.seconds(), int(configuration["cap"])
 
     def served() -> bool:
         answer = client.acquire(CALM, PACKAGE, "again", 30)
@@ -166,11 +166,11 @@ def recover(configuration: Mapping[str, Any]) -> dict[str, Any]:
         _judge_early(stage, answer)
         if answer.status == 201:
             back.append(stage.seconds())
-        return len(back) == configuration["cap"]
+        return len(back) == cap
 
     stage.wait_until(freed, parts.not_after - stage.seconds())
-    if len(back) < configuration["cap"]:
-        stage.fault(f"{configuration['cap'] - len(back)} slots of crashed holders were not back in time")
+    if len(back) < cap:
+        stage.fault(f"{cap - len(back)} slots of crashed holders were not back in time")
     else:
         late = back[-1] - (parts.not_after - _LEAK_SECONDS)
         stage.figures["slots of crashed holders back after their ttl, seconds"] = round(late, 3)
