@@ -22,11 +22,11 @@ def acquisitions(usual):
 def test_on_redis_nobody_is_admitted_above_the_cap(service, tmp_path):
     url, prefix = service("redis"), f"contended-{os.getpid()}"
     verdict = contend(
-        lambda: RedisLeases(url, prefix=prefix), acquisitions=acquisitions(4000), folder=tmp_path
+        lambda: RedisLeases(url, prefix=prefix), acquisitions=acquisitions(2000), folder=tmp_path
     )
     print(verdict)
     assert verdict.over == 0
-    assert verdict.most == 3
+    assert verdict.most == 2
     assert verdict.killed > 3
 
 
@@ -36,7 +36,7 @@ def test_on_postgres_nobody_is_admitted_above_the_cap(service, tmp_path):
     base = Database(url, schema=schema)
     verdict = contend(
         lambda: PostgresLeases(Database(url, schema=schema, size=1)),
-        acquisitions=acquisitions(2000),
+        acquisitions=acquisitions(1000),
         folder=tmp_path,
     )
     with base.connection() as connection:
@@ -45,7 +45,7 @@ def test_on_postgres_nobody_is_admitted_above_the_cap(service, tmp_path):
     base.close()
     print(verdict)
     assert verdict.over == 0
-    assert verdict.most == 3
+    assert verdict.most == 2
     assert verdict.killed > 3
 
 
@@ -70,8 +70,8 @@ class CountThenAdd(RedisLeases):
 @pytest.mark.xdist_group("redis")
 def test_the_judge_finds_those_whom_the_naive_way_admits(service, tmp_path):
     url = service("redis").rsplit("/", 1)[0] + "/7"
-    verdict = contend(lambda: CountThenAdd(url), acquisitions=1500, folder=tmp_path)
+    verdict = contend(lambda: CountThenAdd(url), cap=1, acquisitions=600, folder=tmp_path)
     with redis.Redis.from_url(url) as client:
         client.flushdb()
     print(verdict)
-    assert verdict.over > 0
+    assert verdict.over > 10

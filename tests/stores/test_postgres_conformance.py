@@ -37,8 +37,8 @@ class OnPostgres:
 
 class TestLeasesByTheClockOfTests(OnPostgres, LeaseStoreConformance):
     resolution_nanoseconds = 1000
-    examples = 25
-    rounds = 10
+    examples = 15
+    rounds = 8
 
     def make(self, clock, folder):
         return PostgresLeases(self.database(folder), clock=ServerClock(clock))
@@ -46,22 +46,22 @@ class TestLeasesByTheClockOfTests(OnPostgres, LeaseStoreConformance):
 
 class TestLeasesByTheServersClock(OnPostgres, LeaseStoreConformance):
     clock_control = False
-    examples = 10
-    rounds = 10
+    examples = 6
+    rounds = 8
 
     def make(self, clock, folder):
         return PostgresLeases(self.database(folder))
 
 
 class TestDocuments(OnPostgres, DocumentStoreConformance):
-    examples = 25
+    examples = 8
 
     def make(self, clock, folder):
         return PostgresDocuments(self.database(folder))
 
 
 class TestEvents(OnPostgres, EventLogConformance):
-    examples = 25
+    examples = 8
 
     def make(self, clock, folder):
         return PostgresOutbox(self.database(folder))

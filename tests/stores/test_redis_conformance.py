@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.services, pytest.mark.xdist_group("redis")]
 
 class OnRedis(LeaseStoreConformance):
     resolution_nanoseconds = 1000
-    examples = 40
+    examples = 25
     rounds = 15
 
     @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ class TestLeasesByTheClockOfTests(OnRedis):
 
 class TestLeasesByTheServersClock(OnRedis):
     clock_control = False
-    examples = 20
+    examples = 8
 
     def make(self, clock, folder):
         return RedisLeases(self.url, prefix=folder.name)

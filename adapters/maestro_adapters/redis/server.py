@@ -57,6 +57,7 @@ _MEANINGS: Final[dict[str, _Meaning]] = {
     "MaxConnectionsError": ("store_busy", 1.0, "Allow the client more connections."),
     "TimeoutError": ("store_unreachable", 1.0, "The server answers too slowly, or a proxy swallows it."),
     "ConnectionError": _UNREACHABLE,
+    "OSError": _UNREACHABLE,
     "SSLError": (
         "store_untrusted", None,
         "Compare the certificate with ssl_ca_certs and the host's name; a server without TLS takes redis://.",
@@ -174,7 +175,7 @@ def _connect(url: str, timeout: float) -> Any:
         return redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=retry)
     except ValueError as error:
         raise PortError(
-            f"The address of the Redis server is malformed: {error}.",
+            "The address of the Redis server is malformed.",
             code="store_unopened",
             retry_after=None,
             remedy="Write redis://host:port/database, rediss:// for TLS, or unix:///path.",
