@@ -91,6 +91,10 @@ class Database:
         """The connection without a transaction of its own: each statement sees one moment."""
         return self._reading
 
+    def snapshot(self) -> _Snapshot:
+        """One moment for all statements of the body: it has come when the body begins."""
+        return _Snapshot(self)
+
     def durably(self) -> _Durably:
         """As ``writing``, and on the disk when it ends, whatever happens to the power."""
         return _Durably(self)
@@ -281,6 +285,29 @@ class _Reading:
         self._database.give()
         if isinstance(error, sqlite3.Error):
             raise self._database.failure(error) from error
+
+
+class _Snapshot(_Reading):
+    """Lends the cursor in a read transaction that has begun; see ``Database.snapshot``."""
+
+    __slots__ = ("_cursor",)
+
+    def __enter__(self) -> sqlite3.Cursor:
+        self._cursor = super().__enter__()
+        try:
+            self._cursor.execute("BEGIN")
+            self._cursor.execute("SELECT 1 FROM fence").fetchone()  # BEGIN alone waits for the first read
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self._cursor
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._cursor.connection.in_transaction:
+            self._cursor.execute("ROLLBACK")
+        super().__exit__(kind, error, trace)
 
 
 class _Writing:

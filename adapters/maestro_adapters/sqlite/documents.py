@@ -36,7 +36,6 @@ class SqliteDocuments:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._database = Database(path)
-        self._seen: tuple[int, int] | None = None
         self.outbox = SqliteOutbox(self._database)
 
     @property
@@ -77,7 +76,6 @@ class SqliteDocuments:
             cursor.execute(_CHANGED)
             if announce is not None:
                 keep(cursor, announce(document))
-            self._seen = None
         return document
 
     def history(self, kind: str, tenant: str, limit: int = 100) -> Sequence[StoredDocument]:
@@ -89,13 +87,7 @@ class SqliteDocuments:
     def generation(self) -> int:
         """The number of versions ever stored in the file, by any process."""
         with self._database.reading() as cursor:
-            (version,) = cursor.execute("PRAGMA data_version").fetchone()
-            seen = self._seen
-            if seen is not None and seen[0] == version:
-                return seen[1]
-            (number,) = cursor.execute(_GENERATION).fetchone()
-            self._seen = (version, number)
-        return int(number)
+            return int(cursor.execute(_GENERATION).fetchone()[0])
 
     def close(self) -> None:
         """Close the file."""

@@ -185,12 +185,14 @@ class SqliteLeases:
 
     def usage(self, tenant: str, package: str) -> Usage:
         """Unexpired leases of the tenant and of its package."""
-        with self._database.reading() as cursor:
+        # The clock is read within the snapshot: an earlier reading would count a lease that has expired beside the
+        # one that was given its slot since.
+        with self._database.snapshot() as cursor:
             return _usage(cursor, tenant, package, self._nanoseconds())
 
     def held(self) -> dict[str, int]:
         """Unexpired leases by tenant."""
-        with self._database.reading() as cursor:
+        with self._database.snapshot() as cursor:
             return dict(cursor.execute(_HELD, (self._nanoseconds(),)).fetchall())
 
     def waiting_room(self) -> SqliteWaitingRoom:

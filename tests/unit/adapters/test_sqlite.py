@@ -370,6 +370,42 @@ def test_dead_leases_are_deleted_at_times(tmp_path, virtual):
     assert rows(path, "SELECT count(*) FROM leases")[0][0] < 300
 
 
+@pytest.mark.parametrize(
+    "ask", [lambda store: store.usage("acme", "ns/a").tenant, lambda store: sum(store.held().values())]
+)
+def test_a_slow_reader_counts_no_slot_twice(tmp_path, virtual, ask):
+    """Between its reading of the clock and of the leases, one may expire and its slot be given away."""
+    path = tmp_path / "maestro.db"
+    writer = SqliteLeases(path, virtual)
+    writer.acquire(claim("r-1", ttl=1.0), Caps(tenant=1))
+
+    class Slow(VirtualClock):
+        def nanoseconds(self):
+            now = virtual.nanoseconds()
+            if self.slow:
+                virtual.advance(1.0)
+                assert isinstance(writer.acquire(claim("r-2"), Caps(tenant=1)), Lease)
+            return now
+
+    clock = Slow()
+    clock.slow = False
+    reader = SqliteLeases(path, clock)
+    clock.slow = True
+    assert ask(reader) == 1
+
+
+def test_a_snapshot_that_cannot_begin_lets_go(tmp_path):
+    base = Database(tmp_path / "maestro.db")
+    with base.writing() as cursor:
+        cursor.execute("ALTER TABLE fence RENAME TO gone")
+    with pytest.raises(PortError, match="no such table"), base.snapshot():
+        pass
+    with base.writing() as cursor:
+        cursor.execute("ALTER TABLE gone RENAME TO fence")
+    with base.snapshot() as cursor:
+        assert cursor.execute("SELECT count(*) FROM fence").fetchone() == (0,)
+
+
 def test_the_systems_clock_is_the_default(tmp_path):
     store = SqliteLeases(tmp_path / "maestro.db")
     store.acquire(claim("r"), NO_CAPS)
