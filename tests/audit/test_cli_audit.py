@@ -96,6 +96,7 @@ def test_a_log_as_signed(node, verify, maestro):
     assert code == 0
     assert answer.items() >= {"ok": True, "size": EVENTS, "notChecked": ["truncation"], "reasons": []}.items()
     assert "firstBad" not in answer
+    assert answer["provedSize"] == EVENTS
     note = (node / "kept-12").read_text()
     assert answer["rootHash"] == note.split("\n")[2]
     assert answer["origin"] == note.split("\n")[0] == "example.org/log"

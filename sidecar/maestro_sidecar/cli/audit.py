@@ -122,6 +122,7 @@ def report(key: LogKey, verdict: Verdict) -> dict[str, Any]:
         "origin": key.name,
         "size": verdict.size,
         "rootHash": b64encode(verdict.root).decode(),
+        "provedSize": verdict.proved,
         "notChecked": list(verdict.not_checked),
         "reasons": list(dict.fromkeys(str(each.reason) for each in verdict.findings)),
         "findings": [
@@ -144,7 +145,10 @@ def _lines(key: LogKey, verdict: Verdict) -> Iterator[str]:
         yield f"  {each.reason}: {each.message}"
         yield f"    {each.remedy}"
     if verdict.first_bad is not None:
-        yield f"First bad entry: {verdict.first_bad} (counted from 0); none before it was altered."
+        certain = (
+            f"the first {verdict.proved} are as signed for certain" if verdict.proved else "none is certain"
+        )
+        yield f"First bad entry found: {verdict.first_bad} (counted from 0); {certain}."
     if verdict.not_checked:
         yield "Not checked: whether entries at the end are gone. Give --checkpoint one that was kept elsewhere."
 

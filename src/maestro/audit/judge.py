@@ -2,7 +2,7 @@
 
 The tree is built anew from the entries' bytes, so the root proves all of them. What the store keeps beside them (hashes,
 older checkpoints) only tells *where* a log was altered. ``first_bad`` is the first entry that is shown to be bad; where
-an attacker covered the tracks, the first that could be: no entry before it was altered.
+an attacker covered the tracks there may be others before it, but none among the first ``proved``.
 """
 
 from __future__ import annotations
@@ -49,12 +49,15 @@ class Verdict:
         root: the hash over them.
         findings: the faults, none for a log that is as signed.
         not_checked: what could not be judged from what was given.
+        proved: how many entries from the start on are as they were signed, for certain: those that the last fitting
+            checkpoint before the first fault covers.
     """
 
     size: int
     root: bytes
     findings: tuple[Finding, ...]
     not_checked: tuple[str, ...]
+    proved: int
 
     @property
     def ok(self) -> bool:
@@ -146,7 +149,9 @@ class Judge:
         """What was found, after the last entry."""
         self._compare_signed()
         self._compare_elsewhere()
-        return Verdict(self._tree.size, self._tree.root(), tuple(self._findings), self._not_checked)
+        return Verdict(
+            self._tree.size, self._tree.root(), tuple(self._findings), self._not_checked, self._marks.proved
+        )
 
     def _opened(self, raw: bytes | None, what: str) -> Checkpoint | None:
         if raw is None:

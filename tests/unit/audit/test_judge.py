@@ -86,7 +86,7 @@ def altered(body):
 def test_a_log_as_signed_is_ok():
     log = made(20)
     verdict = log.judge()
-    assert (verdict.ok, verdict.size, verdict.first_bad) == (True, 20, None)
+    assert (verdict.ok, verdict.size, verdict.first_bad, verdict.proved) == (True, 20, None, 20)
     assert verdict.root == open_checkpoint(log.notes[20], LOG.key).root
     assert verdict.not_checked == ("truncation",)
     assert log.judge(earlier=[3, 7, 12], kept=False).ok
@@ -171,6 +171,24 @@ def test_an_old_fault_is_told_though_a_later_entry_shows_itself():
     verdict = log.judge(earlier=[4])
     assert set(reasons(verdict)) == {AuditReason.NOT_AS_SIGNED, AuditReason.ENTRY_ALTERED}
     assert verdict.first_bad == 0
+
+
+@given(size=st.integers(2, 40), data=st.data())
+@settings(max_examples=50)
+def test_what_is_called_certain_is(size, data):
+    log = made(size)
+    bad = data.draw(st.lists(st.integers(0, size - 1), min_size=1, max_size=3))
+    earlier = sorted({data.draw(st.integers(1, size)) for _ in range(3)})
+    covered = data.draw(st.integers(0, 2))
+    for number, at in enumerate(bad):
+        log.bodies[at] = altered(log.bodies[at])
+        if number < covered:
+            log.rehashed()
+    verdict = log.judge(
+        earlier=earlier, key=data.draw(st.sampled_from([LOG.key, LogSigner(LOG.name, bytes(32)).key]))
+    )
+    assert not verdict.ok
+    assert verdict.proved <= min(bad)
 
 
 def test_a_log_that_ends_too_early_or_too_late_for_its_own_checkpoint():
