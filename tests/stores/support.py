@@ -9,6 +9,8 @@ import subprocess
 import threading
 from pathlib import Path
 
+from maestro.testing.conformance.lease_machine import LeaseMachine
+
 SERVICES = Path(__file__).parent.parent / "services"
 
 
@@ -132,3 +134,28 @@ class CuttingProxy:
                 client.sendall(answer)
             for one in (client, server):
                 one.shutdown(socket.SHUT_RDWR)
+
+
+class _Token(int):
+    """A lease's token in the model, to which a rule adds 0, 1 or -1: the sum is the model's name for the store's sum."""
+
+    def __new__(cls, mine, theirs, known):
+        token = super().__new__(cls, mine)
+        token.theirs, token.known = theirs, known
+        return token
+
+    def __add__(self, step):
+        return self.known.get(self.theirs + step, -1)
+
+
+class ServerMachine(LeaseMachine):
+    """The kit's machine for tokens with gaps.
+
+    The token beside one may be another lease's in the model and nobody's in the store: here the model is asked about
+    the lease that the store is asked about.
+    """
+
+    def holder(self, which):
+        tenant, run, mine, theirs = super().holder(which)
+        known = {token: number for number, token in self.tokens.items()}
+        return tenant, run, _Token(mine, theirs, known), theirs

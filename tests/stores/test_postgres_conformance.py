@@ -7,7 +7,7 @@ import pytest
 
 from maestro.testing.conformance import DocumentStoreConformance, EventLogConformance, LeaseStoreConformance
 from maestro_adapters.postgres import Database, PostgresDocuments, PostgresLeases, PostgresOutbox
-from stores.support import ServerClock
+from stores.support import ServerClock, ServerMachine
 
 pytestmark = [pytest.mark.services, pytest.mark.xdist_group("postgres")]
 
@@ -35,16 +35,21 @@ class OnPostgres:
         return self.databases[-1]
 
 
-class TestLeasesByTheClockOfTests(OnPostgres, LeaseStoreConformance):
+class LeasesOnPostgres(OnPostgres, LeaseStoreConformance):
+    def test_it_answers_as_the_model_does(self):
+        self.run_machine(ServerMachine)
+
+
+class TestLeasesByTheClockOfTests(LeasesOnPostgres):
     resolution_nanoseconds = 1000
-    examples = 15
+    examples = 10
     rounds = 8
 
     def make(self, clock, folder):
         return PostgresLeases(self.database(folder), clock=ServerClock(clock))
 
 
-class TestLeasesByTheServersClock(OnPostgres, LeaseStoreConformance):
+class TestLeasesByTheServersClock(LeasesOnPostgres):
     clock_control = False
     examples = 6
     rounds = 8

@@ -7,7 +7,7 @@ import redis
 
 from maestro.testing.conformance import LeaseStoreConformance
 from maestro_adapters.redis import RedisLeases
-from stores.support import ServerClock
+from stores.support import ServerClock, ServerMachine
 
 pytestmark = [pytest.mark.services, pytest.mark.xdist_group("redis")]
 
@@ -20,6 +20,9 @@ class OnRedis(LeaseStoreConformance):
     @pytest.fixture(autouse=True)
     def _server(self, service):
         self.url = service("redis")
+
+    def test_it_answers_as_the_model_does(self):
+        self.run_machine(ServerMachine)
 
     @contextmanager
     def bench(self):
