@@ -21,6 +21,7 @@ from maestro.ports.leases import (
     Lease,
     Release,
     Usage,
+    frees_at,
     lease_nanoseconds,
     run_package_conflict,
 )
@@ -105,7 +106,7 @@ class _Book:
         self.purge(now)
         tenant_frees = package_frees = 0
         for expires, ends, lease in self.runs.values():
-            frees = ends if ends > now else expires
+            frees = frees_at(now, expires, ends)
             if not tenant_frees or frees < tenant_frees:
                 tenant_frees = frees
             if lease.package == package and (not package_frees or frees < package_frees):

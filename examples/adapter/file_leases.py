@@ -11,7 +11,16 @@ import msgspec
 from maestro.kernel.errors import PortError
 from maestro.kernel.instants import require_aware
 from maestro.ports.capabilities import Capability, refuse
-from maestro.ports.leases import Claim, Full, Lease, Release, Usage, lease_nanoseconds, run_package_conflict
+from maestro.ports.leases import (
+    Claim,
+    Full,
+    Lease,
+    Release,
+    Usage,
+    frees_at,
+    lease_nanoseconds,
+    run_package_conflict,
+)
 
 
 class Row(msgspec.Struct):
@@ -146,5 +155,5 @@ def reached(count, cap):
 
 
 def frees_in(rows, now):
-    moments = [row.ends if row.ends > now else row.expires for row in rows]
+    moments = [frees_at(now, row.expires, row.ends) for row in rows]
     return (min(moments) - now) / 1e9 if moments else None

@@ -45,7 +45,10 @@ _COLUMNS: Final = "package, expires, token, ttl, acquired_at, expected, revision
 _FIND: Final = f"SELECT {_COLUMNS} FROM leases WHERE tenant = ? AND run = ?"  # noqa: S608
 _USAGE: Final = """
     SELECT count(*), total(package = ?1), min(frees), min(frees) FILTER (WHERE package = ?1)
-    FROM (SELECT package, iif(ends > ?3, ends, expires) AS frees FROM leases WHERE tenant = ?2 AND expires > ?3)"""
+    FROM (
+        SELECT package,
+            CASE WHEN ends > ?3 THEN ends WHEN ends THEN min(expires, 2 * ?3 - ends) ELSE expires END AS frees
+        FROM leases WHERE tenant = ?2 AND expires > ?3)"""
 # The whole admission is the condition under which the fencing token moves: one statement, and only what is capped is
 # counted. Indexed by whether the tenant and the package are capped. (RETURNING costs more than the SELECT after it.)
 _ADMIT: Final = """

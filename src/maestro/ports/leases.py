@@ -22,6 +22,7 @@ __all__ = [
     "LeaseStore",
     "Release",
     "Usage",
+    "frees_at",
     "lease_nanoseconds",
     "run_package_conflict",
 ]
@@ -98,7 +99,8 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
         tenant: of the tenant.
         package: of the tenant's runs of the package.
         tenant_frees_in: estimated seconds until one of the tenant's slots frees, None when it holds none: the
-            earliest of each lease's expected end, or of its expiry when no end is expected or it has passed.
+            earliest of each lease's expected end. A run that is late is expected to take as long again as it is late
+            by now, and none longer than its lease, which is all that is known of one without an expected end.
         package_frees_in: the same for the package.
     """
 
@@ -201,6 +203,13 @@ def lease_nanoseconds(seconds: float, field: str) -> int:
             remedy=f"Use more than 0, at most {MAX_SECONDS:.0f} s.",
         )
     return round(seconds * 1e9) or 1
+
+
+def frees_at(now: int, expires: int, ends: int) -> int:
+    """When a lease that is held may free, as ``Usage`` estimates it; all three by one clock, ``ends`` 0 for unknown."""
+    if ends > now:
+        return ends
+    return min(expires, 2 * now - ends) if ends else expires
 
 
 def run_package_conflict(held: Lease, package: str) -> ConflictError:

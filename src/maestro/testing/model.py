@@ -137,8 +137,12 @@ class ModelLeases:
         now = self._clock.nanoseconds()
         moments = []
         for entry in entries:
-            ends = entry.acquired + round((entry.claim.expected or 0) * 1e9)
-            moments.append(ends if ends > now else entry.expires)
+            if not entry.claim.expected:
+                moments.append(entry.expires)
+                continue
+            ends = entry.acquired + round(entry.claim.expected * 1e9)
+            late = now - ends
+            moments.append(ends if late < 0 else min(now + late, entry.expires))
         return min((moment - now) / 1e9 for moment in moments) if moments else None
 
     def _announce(self, announce: Callable[[Lease], Event] | None, lease: Lease) -> None:

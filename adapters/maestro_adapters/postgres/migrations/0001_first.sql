@@ -71,7 +71,11 @@ CREATE FUNCTION usage(
     SELECT count(*), count(*) FILTER (WHERE same), min(frees), min(frees) FILTER (WHERE same)
     FROM (
         SELECT package = of_package AS same,
-            CASE WHEN ends > now THEN ends ELSE least(expires, now + lasts) END AS frees
+            CASE
+                WHEN ends > now THEN ends
+                WHEN ends > 0 THEN least(expires, now + lasts, 2 * now - ends)
+                ELSE least(expires, now + lasts)
+            END AS frees
         FROM leases WHERE tenant = of_tenant AND expires > now
     ) AS live
 $$ SET search_path FROM CURRENT;

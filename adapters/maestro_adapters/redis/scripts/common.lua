@@ -73,7 +73,12 @@ local function usage(runs, slots, package, name, now)
   for _, value in ipairs(redis.call('HVALS', runs)) do
     local _, expires, ends = read(value)
     if expires > now then
-      local frees = ends > now and ends or expires
+      local frees = expires
+      if ends > now then
+        frees = ends
+      elseif ends > 0 then
+        frees = math.min(expires, 2 * now - ends)
+      end
       tenant_frees = math.min(tenant_frees, frees)
       if package_of(value) == name then
         package_frees = math.min(package_frees, frees)
