@@ -12,15 +12,8 @@ from maestro.kernel.errors import PortError
 from maestro.kernel.instants import require_aware
 from maestro.ports.capabilities import Capability, refuse
 from maestro.ports.leases import (
-    Claim,
-    Full,
-    Lease,
-    Release,
-    Usage,
-    frees_at,
-    lease_nanoseconds,
-    run_package_conflict,
-)
+    Claim, Full, Lease, Release, Usage, frees_at, lease_nanoseconds, run_package_conflict,
+)  # fmt: skip
 
 
 class Row(msgspec.Struct):
@@ -144,10 +137,8 @@ class FileLeases:
 
     def lease(self, row, now, *, created=False):
         claim, at, left = row.claim, row.claim.at.astimezone(UTC), (row.expires - now) / 1e9
-        return Lease(
-            claim.tenant, claim.run, claim.package, row.token, row.ttl, left, at,
-            claim.expected, claim.revision, created, now / 1e9,
-        )  # fmt: skip
+        named = (claim.tenant, claim.run, claim.package, row.token, row.ttl, left, at)
+        return Lease(*named, claim.expected, claim.revision, created, now / 1e9)
 
 
 def reached(count, cap):
