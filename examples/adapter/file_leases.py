@@ -10,10 +10,9 @@ import msgspec
 
 from maestro.kernel.errors import PortError
 from maestro.kernel.instants import require_aware
+from maestro.ports import leases
 from maestro.ports.capabilities import Capability, refuse
-from maestro.ports.leases import (
-    Claim, Full, Lease, Release, Usage, frees_at, lease_nanoseconds, run_package_conflict,
-)  # fmt: skip
+from maestro.ports.leases import Claim, Full, Lease, Release, Usage
 
 
 class Row(msgspec.Struct):
@@ -44,12 +43,12 @@ class FileLeases:
 
     def acquire(self, claim, caps, announce=None):
         require_aware(claim.at, "at")
-        lasts = lease_nanoseconds(claim.ttl, "ttl")
-        takes = lease_nanoseconds(claim.expected, "expected") if claim.expected else 0
+        lasts = leases.lease_nanoseconds(claim.ttl, "ttl")
+        takes = leases.lease_nanoseconds(claim.expected, "expected") if claim.expected else 0
         with self.locked(announce) as (state, now):
             if row := self.row(state, claim.tenant, claim.run):
                 if row.claim.package != claim.package:
-                    raise run_package_conflict(self.lease(row, now), claim.package)
+                    raise leases.run_package_conflict(self.lease(row, now), claim.package)
                 return self.lease(row, now)
             usage = self.count(state, claim.tenant, claim.package, now)
             if reached(usage.tenant, caps.tenant) or reached(usage.package, caps.package):
@@ -61,7 +60,7 @@ class FileLeases:
             return self.lease(row, now, created=True)
 
     def renew(self, tenant, run, token, ttl, announce=None):
-        lasts = lease_nanoseconds(ttl, "ttl")
+        lasts = leases.lease_nanoseconds(ttl, "ttl")
         with self.locked(announce) as (state, now):
             row = self.row(state, tenant, run)
             if row is None or row.token != token:
@@ -146,5 +145,5 @@ def reached(count, cap):
 
 
 def frees_in(rows, now):
-    moments = [frees_at(now, row.expires, row.ends) for row in rows]
+    moments = [leases.frees_at(now, row.expires, row.ends) for row in rows]
     return (min(moments) - now) / 1e9 if moments else None
