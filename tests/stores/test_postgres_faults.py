@@ -132,17 +132,17 @@ def test_an_acquire_whose_answer_was_lost_is_answered_the_same_when_asked_again(
     direct._database.close()
 
 
-def test_what_was_not_committed_when_the_connection_broke_did_not_happen(cut, url, schema):
-    proxy, base = cut
-    store, direct = PostgresLeases(base), PostgresLeases(Database(url, schema=schema))
-    proxy.cut_after(b"admitted-r-1")  # the event was inserted, the commit never asked for
-    with pytest.raises(PortError):
-        store.acquire(claim("r-1"), ONE, admitted)
-    assert proxy.cuts == 1
-    assert store.acquire(claim("r-2"), ONE, admitted).created
-    assert direct.held() == {"acme": 1}
-    assert subjects(direct.outbox) == ["r-2"]
-    direct._database.close()
+def test_what_was_not_committed_when_the_connection_broke_did_not_happen(sql, base, leases):
+    def ended_meanwhile(lease):
+        sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'")
+        return admitted(lease)
+
+    with pytest.raises(PortError) as caught:
+        leases.acquire(claim("r-1"), ONE, ended_meanwhile)
+    assert caught.value.code == "store_unreachable"
+    assert leases.acquire(claim("r-2"), ONE, admitted).created
+    assert leases.held() == {"acme": 1}
+    assert subjects(leases.outbox) == ["r-2"]
 
 
 def test_a_put_whose_answer_was_lost_is_stored_once(cut):
@@ -267,8 +267,8 @@ def test_a_server_that_takes_no_more_connections_says_so(url, sql):
 def test_a_tenant_that_somebody_holds_for_too_long_is_busy_and_others_are_not(url, schema):
     base = Database(url, schema=schema, timeout=0.2)
     store = PostgresLeases(base)
-    with base.transaction() as connection:
-        connection.execute(f"SELECT {base.schema}.lock_tenant('acme', false)")
+    with base.transaction() as transaction:
+        transaction.ask(f"SELECT {base.schema}.lock_tenant('acme', false)")
         with pytest.raises(PortError, match="pg_stat_activity") as caught:
             store.acquire(claim("r-1"), ONE)
         assert caught.value.code == "store_busy"

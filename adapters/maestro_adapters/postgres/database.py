@@ -21,9 +21,9 @@ from maestro.kernel.errors import BadInputError, PortError
 from maestro_adapters.postgres.errors import failure
 
 if TYPE_CHECKING:
-    from psycopg import Connection
+    from psycopg import Connection, Cursor
 
-__all__ = ["Database", "escape", "unescape"]
+__all__ = ["Database", "Transaction", "escape", "unescape"]
 
 _OLDEST: Final = 130_000
 _LONGEST_SCHEMA: Final = 63
@@ -99,10 +99,16 @@ class Database:
             self._turns.release()
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection[Any]]:
-        """Lend a connection within a transaction; rolled back when the body raises."""
-        with self.connection() as connection, connection.transaction():
-            yield connection
+    def transaction(self) -> Iterator[Transaction]:
+        """A transaction: committed at the end, unless it was, and rolled back when the body raises."""
+        with self.connection() as connection:
+            transaction = Transaction(connection, self._psycopg.ClientCursor(connection))
+            try:
+                yield transaction
+                transaction.commit()
+            except BaseException:
+                transaction.roll_back()
+                raise
 
     def close(self) -> None:
         """Close the connections; using the database afterwards is a PortError."""
@@ -221,6 +227,41 @@ class Database:
             ) from error
         where = ":".join(str(given[key]) for key in ("host", "port") if key in given)
         return f"PostgreSQL {given.get('dbname', 'database')} at {where or 'the default address'}"
+
+
+class Transaction:
+    """Statements that hold together.
+
+    The first travels with BEGIN and the last, if given to ``commit``, with COMMIT: a journey to the server costs more
+    than what is done there, and a tenant's lock is held over all journeys but the first.
+    """
+
+    def __init__(self, connection: Connection[Any], cursor: Cursor[Any]) -> None:
+        self._connection, self._cursor = connection, cursor
+        self._begun = self._ended = False
+
+    def ask(self, statement: str, parameters: tuple[Any, ...] = ()) -> Any:
+        """Run a statement; its first row, or None."""
+        begin, self._begun = "" if self._begun else "BEGIN; ", True
+        self._cursor.execute(f"{begin}{statement}", parameters)
+        while self._cursor.nextset():
+            pass
+        return self._cursor.fetchone() if self._cursor.description else None
+
+    def ask_many(self, statement: str, parameters: list[tuple[Any, ...]]) -> None:
+        """Run a statement, which is not the first, for each of them."""
+        self._connection.cursor().executemany(statement, parameters)
+
+    def commit(self, statement: str = "", parameters: tuple[Any, ...] = ()) -> None:
+        """Run a last statement, if there is one, and end the transaction."""
+        if self._begun and not self._ended:
+            self.ask(f"{statement}; COMMIT" if statement else "COMMIT", parameters)
+        self._ended = True
+
+    def roll_back(self) -> None:
+        """Undo what was not committed."""
+        if not self._connection.closed and self._connection.info.transaction_status:
+            self._connection.execute("ROLLBACK")
 
 
 def escape(name: str) -> str:

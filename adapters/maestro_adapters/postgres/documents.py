@@ -71,19 +71,19 @@ class PostgresDocuments:
         """Store the next version; see ``DocumentStore.put``."""
         changed_at = require_aware(changed_at, "changed_at")
         statements, key = self._statements, (escape(kind), escape(tenant))
-        with self._database.transaction() as connection:
-            newest, now = connection.execute(statements[_LOCK], (*key, announce is not None)).fetchone()  # type: ignore[misc]  # one row
+        with self._database.transaction() as transaction:
+            newest, now = transaction.ask(statements[_LOCK], (*key, announce is not None))
             if expected is not None and expected != newest:
                 raise version_conflict(kind, tenant, expected, newest)
             document = StoredDocument(kind, tenant, newest + 1, bytes(body), changed_by, changed_at)
             at = (changed_at - EPOCH) // _MICROSECOND
-            connection.execute(
+            transaction.ask(
                 statements[_PUT], (*key, str(newest + 1), document.body, escape(changed_by), str(at))
             )
             if announce is not None:
-                keep(connection, self._database.schema, announce(document), now)
+                keep(transaction.ask, self._database.schema, announce(document), now)
             # Last, since all writers wait for one another here.
-            connection.execute(statements[_CHANGED])
+            transaction.commit(statements[_CHANGED])
         return document
 
     def history(self, kind: str, tenant: str, limit: int = 100) -> Sequence[StoredDocument]:

@@ -29,8 +29,6 @@ from maestro_adapters.postgres.database import Database, escape, unescape
 from maestro_adapters.postgres.outbox import PostgresOutbox, keep
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from psycopg import Connection
 
 __all__ = ["PostgresLeases"]
@@ -43,11 +41,11 @@ _HELD: Final = ", ".join(f"(held).{column}" for column in _LEASE.split(", "))
 _COUNTS: Final = "in_tenant, in_package, tenant_frees, package_frees"
 
 _ACQUIRE: Final = (
-    f"SELECT state, now, {_COUNTS}, {_HELD} "  # noqa: S608
+    f"SELECT now, state, {_COUNTS}, {_HELD} "  # noqa: S608
     "FROM {schema}.acquire(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
 _RENEW: Final = f"SELECT now, {_HELD} FROM {{schema}}.renew(%s, %s, %s, %s, %s, %s, %s)"  # noqa: S608
-_RELEASE: Final = f"SELECT state, now, {_HELD} FROM {{schema}}.release(%s, %s, %s, %s, %s)"  # noqa: S608
+_RELEASE: Final = f"SELECT now, state, {_HELD} FROM {{schema}}.release(%s, %s, %s, %s, %s)"  # noqa: S608
 _FIND: Final = (
     f"SELECT now, {_LEASE} FROM {{schema}}.store_clock(%s) AS now "  # noqa: S608
     "JOIN {schema}.leases ON tenant = %s AND run = %s AND expires > now"
@@ -106,16 +104,20 @@ class PostgresLeases:
             announce is not None,
             self._now(),
         )
-        with self._changing(announce) as connection:
-            state, now, *rest = self._ask(connection, _ACQUIRE, asked)
-            if state == 0:
-                return Full(_usage(now, rest[:4]))
-            lease = _lease(claim.tenant, claim.run, now, rest[4:], created=state == 2)
-            if lease.package != claim.package:
-                raise run_package_conflict(lease, claim.package)
-            if announce is not None and lease.created:
-                keep(connection, self._database.schema, announce(lease), now)
-        return lease
+
+        def read(row: tuple[Any, ...]) -> Lease | None:
+            return _lease(claim.tenant, claim.run, row[0], row[6:], created=True) if row[1] == 2 else None
+
+        row, created = self._change(_ACQUIRE, asked, read, announce)
+        if created is not None:
+            return created
+        now, state, *rest = row
+        if state == 0:
+            return Full(_usage(now, rest[:4]))
+        held = _lease(claim.tenant, claim.run, now, rest[4:])
+        if held.package != claim.package:
+            raise run_package_conflict(held, claim.package)
+        return held
 
     def renew(
         self, tenant: str, run: str, token: int, ttl: float, announce: Callable[[Lease], Event] | None = None
@@ -124,25 +126,22 @@ class PostgresLeases:
         asked = (
             escape(tenant), escape(run), _whole(token), _microseconds(ttl, "ttl"), float(ttl), announce is not None, self._now(),
         )  # fmt: skip
-        with self._changing(announce) as connection:
-            now, *rest = self._ask(connection, _RENEW, asked)
-            if rest[0] is None:
-                return None
-            lease = _lease(tenant, run, now, rest)
-            if announce is not None:
-                keep(connection, self._database.schema, announce(lease), now)
-        return lease
+
+        def read(row: tuple[Any, ...]) -> Lease | None:
+            return None if row[1] is None else _lease(tenant, run, row[0], row[1:])
+
+        return self._change(_RENEW, asked, read, announce)[1]
 
     def release(
         self, tenant: str, run: str, token: int, announce: Callable[[Lease], Event] | None = None
     ) -> Release:
         """Give the slot back; see ``LeaseStore.release``."""
         asked = (escape(tenant), escape(run), _whole(token), announce is not None, self._now())
-        with self._changing(announce) as connection:
-            state, now, *rest = self._ask(connection, _RELEASE, asked)
-            if announce is not None and state == 1:
-                keep(connection, self._database.schema, announce(_lease(tenant, run, now, rest)), now)
-        return _RELEASES[state]
+
+        def read(row: tuple[Any, ...]) -> Lease | None:
+            return _lease(tenant, run, row[0], row[2:]) if row[1] == 1 else None
+
+        return _RELEASES[self._change(_RELEASE, asked, read, announce)[0][1]]
 
     def find(self, tenant: str, run: str) -> Lease | None:
         """The run's unexpired lease."""
@@ -168,9 +167,27 @@ class PostgresLeases:
         if self._own:
             self._database.close()
 
-    def _changing(self, announce: object) -> AbstractContextManager[Connection[Any]]:
-        """A function of the schema is a transaction by itself; only an event makes it two statements."""
-        return self._database.connection() if announce is None else self._database.transaction()
+    def _change(
+        self,
+        statement: str,
+        asked: tuple[Any, ...],
+        read: Callable[[tuple[Any, ...]], Lease | None],
+        announce: Callable[[Lease], Event] | None,
+    ) -> tuple[tuple[Any, ...], Lease | None]:
+        """Call a function of the schema; the row it answers, and the lease that was changed, if one was.
+
+        The function is a transaction by itself; only an event makes it two statements.
+        """
+        if announce is None:
+            with self._database.connection() as connection:
+                row = self._ask(connection, statement, asked)
+            return row, read(row)
+        with self._database.transaction() as transaction:
+            row = transaction.ask(self._statements[statement], asked)
+            changed = read(row)
+            if changed is not None:
+                keep(transaction.commit, self._database.schema, announce(changed), row[0])
+        return row, changed
 
     def _ask(self, connection: Connection[Any], statement: str, asked: tuple[Any, ...]) -> tuple[Any, ...]:
         """The one row that a statement of this module answers."""

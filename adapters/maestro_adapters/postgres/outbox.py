@@ -6,17 +6,14 @@ transaction was slower than a later one's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
 import msgspec
 
 from maestro.kernel.events import Event
 from maestro.ports.capabilities import Capability
 from maestro_adapters.postgres.database import Database, escape
-
-if TYPE_CHECKING:
-    from psycopg import Connection
 
 __all__ = ["PostgresOutbox", "keep"]
 
@@ -43,12 +40,12 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)
 
 
-def keep(connection: Connection[Any], schema: str, event: Event, told: int) -> None:
-    """Insert the event in the connection's transaction, unless it is kept already.
+def keep(ask: Callable[[str, tuple[Any, ...]], object], schema: str, event: Event, told: int) -> None:
+    """Insert the event by a statement of the transaction that tells it, unless it is kept already.
 
     The transaction holds the events' lock from before it read its clock, ``told`` (see the migrations).
     """
-    connection.execute(
+    ask(
         _KEEP_ONE.format(schema=schema),
         (str(told), escape(event.source), escape(event.id), _encoder.encode(event)),
     )
@@ -84,10 +81,9 @@ class PostgresOutbox:
             return
         # Two batches of the same events in another order would wait for one another: all write in the same order.
         numbered.sort(key=lambda one: one[1:3])
-        with self._database.transaction() as connection:
-            begin = self._statements[_BEGIN]
-            _, told, batch = connection.execute(begin, (self._database.bare_schema,)).fetchone()  # type: ignore[misc]  # one row
-            connection.cursor().executemany(
+        with self._database.transaction() as transaction:
+            _, told, batch = transaction.ask(self._statements[_BEGIN], (self._database.bare_schema,))
+            transaction.ask_many(
                 self._statements[_KEEP], [(batch, number, told, *rest) for number, *rest in numbered]
             )
 
