@@ -82,15 +82,19 @@ def test_counts_follow_the_leases_however_they_end(virtual):
     assert sum(len(runs) for runs in book.packages.values()) == len(book.runs) == 0
 
 
-def test_estimates_follow_expected_ends_then_expiry(virtual):
+def test_estimates_follow_expected_ends_then_lateness_then_expiry(virtual):
     store = InProcessLeases(virtual)
     store.acquire(claim("r-1", "ns/a", expected=30.0), NO_CAPS)
     store.acquire(claim("r-2", "ns/b", expected=5.0), NO_CAPS)
+    store.acquire(claim("r-3", "ns/c"), NO_CAPS)
     usage = store.usage("acme", "ns/a")
     assert (usage.tenant_frees_in, usage.package_frees_in) == (5.0, 30.0)
-    virtual.advance(5.0)
+    assert store.usage("acme", "ns/c").package_frees_in == 60.0
+    virtual.advance(8.0)
     usage = store.usage("acme", "ns/b")
-    assert (usage.tenant_frees_in, usage.package_frees_in) == (25.0, 55.0)
+    assert (usage.tenant_frees_in, usage.package_frees_in) == (3.0, 3.0)
+    virtual.advance(51.0)
+    assert store.usage("acme", "ns/b").package_frees_in == 1.0
 
 
 def test_an_outbox_that_fails_changes_nothing(virtual):

@@ -25,6 +25,7 @@ from maestro.ports.leases import (
     Lease,
     Release,
     Usage,
+    frees_at,
     lease_nanoseconds,
     run_package_conflict,
 )
@@ -181,12 +182,11 @@ class SoundLeases:
 
     def frees(self, rows: Sequence[_Row]) -> float | None:
         now = self.now()
-        ends = [
-            (row.acquired + round((row.claim.expected or 0) * 1e9), row.expires)
-            for row in rows
-            if self.alive(row)
-        ]
-        return min(((end if end > now else expires) - now) / 1e9 for end, expires in ends) if ends else None
+        moments = []
+        for row in [row for row in rows if self.alive(row)]:
+            takes = round((row.claim.expected or 0) * 1e9)
+            moments.append(frees_at(now, row.expires, row.acquired + takes if takes else 0))
+        return (min(moments) - now) / 1e9 if moments else None
 
     def lease(self, row: _Row, *, created: bool = False) -> Lease:
         now, claim = self.now(), row.claim
