@@ -249,6 +249,11 @@ def _denied(decision: Decision) -> Answer:
     return Answer(status, msgspec.json.encode(document), tuple(headers))
 
 
+_DENIED = tuple(
+    reason
+    for reason in DenyReason
+    if reason not in {DenyReason.LIMITS_UNAVAILABLE, DenyReason.POLICY_HORIZON}
+)
 _RUN = Parameter("run", "path", "The run's id.", required=True)
 _WHOSE = Parameter("tenant", "query", "Whose run; only needed when the token does not tell.")
 _ETAG = Annotated[str, Meta(pattern='^"[1-9][0-9]{0,17}"$')]
@@ -281,9 +286,9 @@ OPERATIONS = (
         ),
         answers={200: RunLease, 201: RunLease},
         problems={
-            403: tuple(reason for reason in DenyReason if reason is not DenyReason.LIMITS_UNAVAILABLE),
+            403: _DENIED,
             409: ("run_package_conflict",),
-            429: tuple(reason for reason in DenyReason if reason is not DenyReason.LIMITS_UNAVAILABLE),
+            429: _DENIED,
             503: ("limits_unavailable",),
         },
         tagged=True,

@@ -144,10 +144,13 @@ class Schedule:
             return None
         # If the first instant of a span is too late for cutoff or fit, so are the others of it.
         last, needed = t + HORIZON, max(cutoff + 1, fit)
-        for week in range(t // _WEEK, last // _WEEK + 1):
-            for start, end in zip(*self._open_in(week), strict=True):
-                instant = max(start, t)
-                if instant < end and self._whole_end(instant, week, end) - instant >= needed:
+        first = t // _WEEK
+        for week in range(first, last // _WEEK + 1):
+            starts, ends = self._open_in(week)
+            for position in range(bisect_right(ends, t) if week == first else 0, len(starts)):
+                start, end = starts[position], ends[position]
+                instant = max(t, start)
+                if self._whole_end(instant, week, end) - instant >= needed:
                     return instant if instant <= last else None
         return None
 

@@ -111,7 +111,6 @@ def admits(policy: LimitsPolicy, now: datetime, expected: float | None) -> bool:
         return True
     at = epoch_seconds(now)
     until = schedule.open_until(at)
-    # A run that starts within a second ends within one too.
     ends = at + (now.microsecond > 0) + _must_fit(policy, expected)
     return until is not None and at < until - policy.cutoff and ends <= until
 
@@ -125,14 +124,17 @@ def _calendar_denies(
     policy: LimitsPolicy, now: datetime, expected: float | None
 ) -> tuple[list[Deny], datetime | None]:
     """The denies of closures, windows, cutoff and fit, and the first instant that all of them admit."""
-    if admits(policy, now, expected):
+    schedule = policy.schedule
+    if schedule.windows is None and not schedule.closures:
         return [], None
-    schedule, at = policy.schedule, epoch_seconds(now)
+    at = epoch_seconds(now)
     until = schedule.open_until(at)
-    begins = at + (now.microsecond > 0)
+    begins = at + (now.microsecond > 0)  # a run that starts within a second ends within one too
     fit = _must_fit(policy, expected)
     in_cutoff = until is not None and at >= until - policy.cutoff
     too_long = until is not None and begins + fit > until
+    if until is not None and not in_cutoff and not too_long:
+        return [], None
     advice = _next_opening(policy, now, begins, fit)
     denies = []
     if (closure := schedule.closure_at(at)) is not None:
@@ -143,13 +145,14 @@ def _calendar_denies(
     if not schedule.in_window(at):
         why = f"Runs of {policy.tenant} may not start outside its run windows"
         denies.append(advice.deny(DenyReason.OUTSIDE_RUN_WINDOW, why))
-    closes = f"the run window of {policy.tenant} closes in {duration((until or at) - at)}"
-    if in_cutoff:
-        why = f"No new run may start because {closes}"
-        denies.append(advice.deny(DenyReason.OUTSIDE_RUN_WINDOW, why, cutoff=True))
-    if too_long:
-        why = f"The run would take {duration(fit)} but {closes}"
-        denies.append(advice.deny(DenyReason.WINDOW_TOO_SHORT, why))
+    if until is not None:
+        closes = f"the run window of {policy.tenant} closes in {duration(until - at)}"
+        if in_cutoff:
+            why = f"No new run may start because {closes}"
+            denies.append(advice.deny(DenyReason.OUTSIDE_RUN_WINDOW, why, cutoff=True))
+        if too_long:
+            why = f"The run would take {duration(fit)} but {closes}"
+            denies.append(advice.deny(DenyReason.WINDOW_TOO_SHORT, why))
     return denies, advice.opens_at
 
 

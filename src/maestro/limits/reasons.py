@@ -47,6 +47,11 @@ class DenyReason(StrEnum):
         "The tenant already has as many runs of this package as packageCaps allows.",
         "Retry after retryAfter (an estimate), or raise the cap. A cap of 0 forbids the package.",
     )
+    POLICY_HORIZON = (
+        "policy_horizon",
+        "The Rego policy's compiled intervals do not reach this instant; only Rego says so, native limits have no end.",
+        "Compile and publish the intervals again.",
+    )
     LIMITS_UNAVAILABLE = (
         "limits_unavailable",
         "The limits or lease store did not answer, so nothing is admitted.",

@@ -63,7 +63,7 @@ def series_picture(title: str, timeline: Timeline, series: Series) -> str:
         *_shades(timeline),
         f'<path class="count" d="{_stairs(series, timeline.seconds, most)}"/>',
         f'<path class="ceiling" d="M{_LEFT} {level}H{_WIDTH - _RIGHT}"/>',
-        f'<text class="soft" x="{_WIDTH - _RIGHT}" y="{level - 5}" text-anchor="end">cap {series.ceiling}</text>',
+        f'<text class="soft" x="{_LEFT + 4}" y="{level - 5}">cap {series.ceiling}</text>',
     ]
     told = f"{series.label}: at most {max((count for _, count in series.points), default=0)}, cap {series.ceiling}."
     return _picture(title, told, timeline.seconds, most, body, series.label)
@@ -94,7 +94,8 @@ def _axes(seconds: float, most: int, unit: str) -> Iterator[str]:
     yield f'<text class="soft" x="{_WIDTH - _RIGHT}" y="{_TOP - 8}" text-anchor="end">{_escaped(unit)}</text>'
     for quarter in range(5):
         at = seconds * quarter / 4
-        yield f'<text class="soft" x="{_x(at, seconds)}" y="{floor + 18}" text-anchor="middle">{at:.1f} s</text>'
+        anchor = "middle" if quarter < 4 else "end"
+        yield f'<text class="soft" x="{_x(at, seconds)}" y="{floor + 18}" text-anchor="{anchor}">{at:.1f} s</text>'
 
 
 def _shades(timeline: Timeline) -> Iterator[str]:
