@@ -39,6 +39,7 @@ class Client:
     def __init__(self, port: int) -> None:
         self._port = port
         self._mine = threading.local()
+        self._all: list[http.client.HTTPConnection] = []
 
     def ask(
         self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None
@@ -52,6 +53,7 @@ class Client:
         if connection is None:
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_SECONDS)
             self._mine.connection = connection
+            self._all.append(connection)
         try:
             connection.request(method, path, data, head)
             response = connection.getresponse()
@@ -63,6 +65,11 @@ class Client:
         is_json = "json" in told.get("content-type", "")
         document = msgspec.json.decode(text) if is_json and text else text.decode()
         return Answer(response.status, told, document)
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        for connection in self._all:
+            connection.close()
 
     def acquire(self, tenant: str, package: str, run: str, ttl: float) -> Answer:
         """Ask for a slot."""

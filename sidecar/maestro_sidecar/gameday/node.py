@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import ExitStack
 
 import msgspec
 
 from maestro.kernel.errors import PortError
 from maestro.limits.decision import Decision
 from maestro.ports.documents import DocumentStore
+from maestro.ports.leases import LeaseStore
 from maestro.runtime import BlockingLimits
 from maestro.runtime.slots import Slot
 from maestro_adapters.clock import SystemClock
@@ -53,9 +55,11 @@ class Told(msgspec.Struct):
 def main() -> int:
     """Work until stdin ends."""
     told = msgspec.json.decode(sys.stdin.readline(), type=Told)
-    leases, stop = open_leases(Server(*told.leases)), threading.Event()
-    documents = documents_of(told)
-    with BlockingLimits(leases, SystemClock(), documents) as limits:
+    stop = threading.Event()
+    with ExitStack() as until:
+        leases = open_leases(Server(*told.leases), until)
+        limits = BlockingLimits(leases, SystemClock(), documents_of(told, leases, until))
+        until.callback(limits.close)
         threads = [
             threading.Thread(target=work, args=(limits, told, number, stop)) for number in range(told.threads)
         ]
@@ -65,16 +69,15 @@ def main() -> int:
         stop.set()
         for thread in threads:
             thread.join()
-    leases.close()
     return 0
 
 
-def documents_of(told: Told) -> DocumentStore:
+def documents_of(told: Told, leases: LeaseStore, until: ExitStack) -> DocumentStore:
     """The tenant's documents: those on the server, or the node's own."""
     if told.documents is not None:
-        return open_documents(Server(*told.documents))
+        return open_documents(Server(*told.documents), until)
     documents = InProcessDocuments()
-    with BlockingLimits(open_leases(Server(*told.leases)), SystemClock(), documents) as limits:
+    with BlockingLimits(leases, SystemClock(), documents) as limits:
         limits.put({"tenant": TENANT, "maxConcurrent": told.cap}, by="gameday")
     return documents
 
@@ -91,13 +94,13 @@ def work(limits: BlockingLimits, told: Told, number: int, stop: threading.Event)
             holder.say("unavailable" if unavailable else "denied")
             stop.wait(_PAUSE)
         else:
-            _hold(answer, holder, told.hold, stop)
+            _hold(answer, holder, told.name, told.hold, stop)
     holder.close()
 
 
-def _hold(slot: Slot, holder: Holder, seconds: float, stop: threading.Event) -> None:
+def _hold(slot: Slot, holder: Holder, name: str, seconds: float, stop: threading.Event) -> None:
     slot.start_renewal()
-    holder.say(f"begin {slot.token}")
+    holder.say(f"begin {name} {slot.token}")
     stop.wait(seconds)
     holder.say("end")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,7 +15,7 @@ from maestro.ports.leases import LeaseStore
 from maestro_sidecar.gameday.stage import Stage
 
 if TYPE_CHECKING:
-    from maestro_adapters.postgres import PostgresDocuments
+    from maestro_adapters.postgres import Database, PostgresDocuments
 
 __all__ = ["Server", "lend", "open_documents", "open_leases", "require"]
 
@@ -59,8 +60,8 @@ class Server:
         if self.kind == "redis":
             with _redis(self) as client:
                 return str(client.info("server")["redis_version"])
-        with _database(self).connection() as connection:
-            return str(connection.execute("SHOW server_version").fetchone()[0])
+        with _database(self) as database, database.connection() as connection:
+            return str(connection.execute("SHOW server_version").fetchone()[0])  # type: ignore[index]  # one row
 
     def events(self) -> Iterator[Event]:
         """The event log in it, from its beginning; Redis keeps none."""
@@ -68,14 +69,11 @@ class Server:
             return
         from maestro_adapters.postgres import PostgresOutbox
 
-        database = _database(self)
-        outbox, position = PostgresOutbox(database), 0
-        try:
+        with _database(self) as database:
+            outbox, position = PostgresOutbox(database), 0
             while page := outbox.read(position, _PAGE):
                 for position, event in page:  # noqa: B007 - the last position of a page begins the next one
                     yield event
-        finally:
-            database.close()
 
     def clean(self) -> None:
         """Remove what the drill made there."""
@@ -84,10 +82,8 @@ class Server:
                 for key in client.scan_iter(match=f"{{{self.space}}}:*", count=1000):
                     client.delete(key)
             return
-        database = _database(self)
-        with database.connection() as connection:
+        with _database(self) as database, database.connection() as connection:
             connection.execute(f"DROP SCHEMA {database.schema} CASCADE")
-        database.close()
 
 
 def require(configuration: Mapping[str, Any], kind: str) -> str:
@@ -114,28 +110,31 @@ def lend(stage: Stage, configuration: Mapping[str, Any], kind: str) -> Server:
     return server
 
 
-def open_leases(server: Server) -> LeaseStore:
-    """The leases in it."""
+def open_leases(server: Server, until: ExitStack) -> LeaseStore:
+    """The leases in it, until the stack is closed."""
     if server.kind == "redis":
         from maestro_adapters.redis import RedisLeases
 
-        return RedisLeases(server.address, prefix=server.space)
-    from maestro_adapters.postgres import PostgresLeases
+        leases: LeaseStore = RedisLeases(server.address, prefix=server.space)
+    else:
+        from maestro_adapters.postgres import PostgresLeases
 
-    return PostgresLeases(_database(server))
+        leases = PostgresLeases(until.enter_context(_database(server)))
+    until.callback(leases.close)
+    return leases
 
 
-def open_documents(server: Server) -> PostgresDocuments:
-    """The documents in it; PostgreSQL alone keeps any."""
+def open_documents(server: Server, until: ExitStack) -> PostgresDocuments:
+    """The documents in it, until the stack is closed; PostgreSQL alone keeps any."""
     from maestro_adapters.postgres import PostgresDocuments
 
-    return PostgresDocuments(_database(server))
+    return PostgresDocuments(until.enter_context(_database(server)))
 
 
-def _database(server: Server) -> Any:
+def _database(server: Server) -> closing[Database]:
     from maestro_adapters.postgres import Database
 
-    return Database(server.address, schema=server.space)
+    return closing(Database(server.address, schema=server.space))
 
 
 def _redis(server: Server) -> Any:

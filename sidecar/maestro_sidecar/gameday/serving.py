@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from contextlib import ExitStack
 from functools import partial
 
 import msgspec
@@ -36,25 +37,27 @@ def main() -> int:
 
     told = msgspec.json.decode(sys.stdin.readline(), type=Told)
     settings = load(told.config, environment={})
-    context = wire(settings, opening=partial(_stores, settings, Server(told.kind, told.address, told.space)))
+    server, until = Server(told.kind, told.address, told.space), ExitStack()
+    context = wire(settings, opening=partial(_stores, settings, server, until))
     listener = socket.create_server(("127.0.0.1", 0))
     print(f'{{"addresses": ["http://127.0.0.1:{listener.getsockname()[1]}"]}}', flush=True)  # noqa: T201  # as maestro serve
     config = uvicorn.Config(Application(context), lifespan="off", log_config=None, access_log=False)
     uvicorn.Server(config).run([listener])
     context.close()
+    until.close()
     return 0
 
 
-def _stores(settings: Settings, server: Server) -> Stores:
+def _stores(settings: Settings, server: Server, until: ExitStack) -> Stores:
     from maestro_adapters.sqlite import SqliteDocuments, SqliteOutbox
 
-    leases = open_leases(server)
+    leases = open_leases(server, until)
     if server.kind == "postgres":
-        shared = open_documents(server)
-        return Stores(leases, shared, shared.outbox, (leases.close, shared.close))
+        shared = open_documents(server, until)
+        return Stores(leases, shared, shared.outbox, ())
     path = settings.store_path
     documents, events = SqliteDocuments(path), SqliteOutbox(path)
-    return Stores(leases, documents, events, (leases.close, documents.close, events.close))
+    return Stores(leases, documents, events, (documents.close, events.close))
 
 
 if __name__ == "__main__":

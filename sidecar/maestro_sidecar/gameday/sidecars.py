@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from typing import TextIO
 
 import attrs
 import msgspec
@@ -62,6 +63,8 @@ class Sidecar:
             serve = ["maestro_sidecar.gameday.serving"]
             told = json.dumps({"config": str(config), **attrs.asdict(server)}) + "\n"
         self._said: deque[str] = deque(maxlen=50)
+        self._listening: list[threading.Thread] = []
+        self.client = Client(0)
         self.process = subprocess.Popen(  # noqa: S603 - our own interpreter
             ["env", *own, sys.executable, "-m", *serve],  # noqa: S607 - env is where the PATH says
             stdin=subprocess.PIPE,
@@ -75,7 +78,9 @@ class Sidecar:
             self.process.stdin.write(told)  # type: ignore[union-attr]  # a pipe
             self.process.stdin.close()  # type: ignore[union-attr]  # a pipe
         for stream in (self.process.stdout, self.process.stderr):
-            threading.Thread(target=self._listen, args=(stream,), daemon=True).start()
+            listening = threading.Thread(target=self._listen, args=(stream,), daemon=True)
+            self._listening.append(listening)
+            listening.start()
         if not stage.wait_until(self._is_ready, _START_SECONDS):
             raise PortError(f"The sidecar did not start: {' '.join(self._said) or 'it said nothing'}.")
         self.client = Client(self._port)
@@ -117,19 +122,19 @@ class Sidecar:
 
     def stop(self) -> None:
         """Let it finish, then end it."""
+        self.client.close()
         self.process.terminate()
         try:
             self.process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        for stream in (self.process.stdout, self.process.stderr):
-            with suppress(OSError):
-                stream.close()  # type: ignore[union-attr]  # both are pipes
+        for listening in self._listening:
+            listening.join()  # until the pipe ends, which it closes
 
-    def _listen(self, stream: object) -> None:
-        with suppress(ValueError):  # closed while it was read
-            for line in stream:  # type: ignore[attr-defined]  # a text stream
+    def _listen(self, stream: TextIO) -> None:
+        with stream:
+            for line in stream:
                 self._said.append(line.rstrip())
 
     def _is_ready(self) -> bool:

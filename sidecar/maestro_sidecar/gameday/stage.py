@@ -36,6 +36,7 @@ class Stage:
         parts: what ``prepare`` of a drill made, for its actions and probes.
         figures: counts and durations for the report.
         faults: what was wrong, a line each.
+        until: closed at the end.
         secrets: texts that must not get into the evidence, and what stands there instead.
     """
 
@@ -50,10 +51,10 @@ class Stage:
         self._series: list[Series] = []
         self._open: dict[str, float] = {}
         self._lock = threading.Lock()
-        self._parts = ExitStack()
+        self.until = ExitStack()
 
     def __enter__(self) -> Self:
-        self.folder = Path(self._parts.enter_context(TemporaryDirectory(prefix="maestro-gameday-")))
+        self.folder = Path(self.until.enter_context(TemporaryDirectory(prefix="maestro-gameday-")))
         self.secrets[str(self.folder)] = "<stage>"
         self.started = self._clock.now()
         self._began = self._clock.nanoseconds()
@@ -64,11 +65,11 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         _staged.remove(self)
-        self._parts.close()
+        self.until.close()
 
     def at_end(self, stop: Callable[[], object]) -> None:
         """Stop a part at the end, whatever happens until then."""
-        self._parts.callback(stop)
+        self.until.callback(stop)
 
     def now(self) -> datetime:
         """The wall clock of who runs the drill; no fault steps it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections import Counter
 from contextlib import suppress
 from typing import TextIO
 
@@ -26,6 +27,7 @@ class Witness:
 
     Attributes:
         port: where holders connect, on 127.0.0.1.
+        at_work: the same by node.
         live: holders at work now.
         most: the most at once so far.
         admitted: slots taken so far.
@@ -37,6 +39,7 @@ class Witness:
         self._stage, self._name, self._cap = stage, name, cap
         self._lock = threading.Lock()
         self._tokens: set[int] = set()
+        self.at_work: Counter[str] = Counter()
         self.live = self.most = self.admitted = self.crashed = 0
         self.points: list[tuple[float, int]] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -56,16 +59,17 @@ class Witness:
                 threading.Thread(target=self._hear, args=(holder,), daemon=True).start()
 
     def _hear(self, holder: socket.socket) -> None:
-        holding = False
+        holding = ""
         with holder, suppress(OSError), holder.makefile("rw", encoding="ascii") as said:
             for line in said:
-                word, _, token = line.strip().partition(" ")
+                word, _, rest = line.strip().partition(" ")
                 if word == "begin":
-                    holding = True
-                    self._begins(int(token))
+                    node, _, token = rest.partition(" ")
+                    holding = node
+                    self._begins(node, int(token))
                 elif word == "end":
-                    holding = False
-                    self._change(-1)
+                    self._change(holding, -1)
+                    holding = ""
                 else:
                     self._stage.mark(word)
                 said.write("ok\n")
@@ -73,20 +77,21 @@ class Witness:
         if holding:
             with self._lock:
                 self.crashed += 1
-            self._change(-1)
+            self._change(holding, -1)
 
-    def _begins(self, token: int) -> None:
+    def _begins(self, node: str, token: int) -> None:
         with self._lock:
             again = token in self._tokens
             self._tokens.add(token)
             self.admitted += 1
         self._stage.mark("admitted")
-        self._change(1)
+        self._change(node, 1)
         if again:
             self._stage.fault(f"{self._name}: fencing token {token} was given twice", violation=True)
 
-    def _change(self, by: int) -> None:
+    def _change(self, node: str, by: int) -> None:
         with self._lock:
+            self.at_work[node] += by
             self.live += by
             live = self.live
             self.most = max(self.most, live)

@@ -44,6 +44,8 @@ CALM = "calm"
 _LEAK_SECONDS = 1.0
 _START_SECONDS = 30.0
 _FOREVER = 3600.0
+_BUSY_SECONDS = 3.0
+"""How long a kill waits for its node to be at work: most of a node's life would else be its start."""
 _SHORTEST, _LONGEST = 0.5, 1.5
 """Times ``everySeconds`` between two kills."""
 
@@ -59,6 +61,7 @@ class Bench:
         witness: who counts.
         limits: the drill's own door to the store.
         nodes: processes by name.
+        names: what each process calls itself, since a node has had many.
         kills: exit codes of the nodes that were killed.
     """
 
@@ -69,8 +72,13 @@ class Bench:
     limits: BlockingLimits
     nodes: dict[str, subprocess.Popen[str]] = attrs.Factory(dict)
     kills: list[int | None] = attrs.Factory(list)
+    names: dict[str, str] = attrs.Factory(dict)
     started: int = 0
     crashed_at: float = 0.0
+
+    def at_work(self, node: str) -> bool:
+        """Whether a run of the node's present process is at work."""
+        return self.witness.at_work[self.names[node]] > 0
 
 
 @attrs.define
@@ -99,9 +107,8 @@ def _bench(stage: Stage, configuration: Mapping[str, Any], servers: Mapping[str,
     shared = servers.get("postgres")
     witness = Witness(stage, name, configuration["cap"])
     stage.at_end(witness.close)
-    leases = open_leases(servers[name])
-    stage.at_end(leases.close)
-    documents = open_documents(shared) if shared is not None else InProcessDocuments()
+    leases = open_leases(servers[name], stage.until)
+    documents = open_documents(shared, stage.until) if shared is not None else InProcessDocuments()
     limits = BlockingLimits(leases, SystemClock(), documents)
     stage.at_end(limits.close)
     limits.put({"tenant": TENANT, "maxConcurrent": cap_told(configuration)}, by="gameday")
@@ -137,6 +144,7 @@ def kill_at_random(store: str, configuration: Mapping[str, Any]) -> Any:
     for _ in range(configuration["kills"]):
         stage.pause(configuration["everySeconds"] * drawn.uniform(_SHORTEST, _LONGEST))
         name = drawn.choice(NODES)
+        stage.wait_until(lambda node=name: bench.at_work(node), _BUSY_SECONDS)  # type: ignore[misc]  # mypy infers no lambda with a default
         stage.fault_begins("kill -9")
         kill(bench, name)
         stage.fault_ends("kill -9")
@@ -277,8 +285,9 @@ def _of(store: str) -> Bench | None:
 
 def _start(bench: Bench, configuration: Mapping[str, Any], name: str, hold: float) -> None:
     bench.started += 1
+    bench.names[name] = f"{name}-{bench.started}"
     told = Told(
-        name=f"{name}-{bench.started}",
+        name=bench.names[name],
         leases=attrs.astuple(bench.leases),
         documents=None if bench.documents is None else attrs.astuple(bench.documents),
         cap=cap_told(configuration),
