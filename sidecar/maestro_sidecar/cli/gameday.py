@@ -69,9 +69,14 @@ def _list(arguments: argparse.Namespace) -> int:
         answers.tell_document({"drills": [{key: drill[key] for key in kept} for drill in drills]})
         return answers.DONE
     for drill in drills:
-        settings = " ".join(f"{name}={value}" for name, value in drill["configuration"].items())
+        settings = " ".join(f"{name}={_shown(value)}" for name, value in drill["configuration"].items())
         answers.tell(f"{drill['name']}\n  {drill['title']}\n  settings: {settings}")
     return answers.DONE
+
+
+def _shown(value: object) -> object:
+    """A setting, or where it comes from."""
+    return f"${value['key']}" if isinstance(value, dict) else value
 
 
 def _run(arguments: argparse.Namespace) -> int:

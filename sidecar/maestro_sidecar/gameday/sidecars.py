@@ -62,6 +62,7 @@ class Sidecar:
         if server is not None:
             serve = ["maestro_sidecar.gameday.serving"]
             told = json.dumps({"config": str(config), **attrs.asdict(server)}) + "\n"
+        self._told: deque[str] = deque(maxlen=50)
         self._said: deque[str] = deque(maxlen=50)
         self._listening: list[threading.Thread] = []
         self.client = Client(0)
@@ -77,12 +78,12 @@ class Sidecar:
         with suppress(OSError):  # a process that ended at once tells why
             self.process.stdin.write(told)  # type: ignore[union-attr]  # a pipe
             self.process.stdin.close()  # type: ignore[union-attr]  # a pipe
-        for stream in (self.process.stdout, self.process.stderr):
-            listening = threading.Thread(target=self._listen, args=(stream,), daemon=True)
+        for stream, kept in ((self.process.stdout, self._told), (self.process.stderr, self._said)):
+            listening = threading.Thread(target=_listen, args=(stream, kept), daemon=True)
             self._listening.append(listening)
             listening.start()
         if not stage.wait_until(self._is_ready, _START_SECONDS):
-            raise PortError(f"The sidecar did not start: {' '.join(self._said) or 'it said nothing'}.")
+            raise PortError(f"The sidecar did not start: {self._last_words()}.")
         self.client = Client(self._port)
 
     @property
@@ -132,17 +133,21 @@ class Sidecar:
         for listening in self._listening:
             listening.join()  # until the pipe ends, which it closes
 
-    def _listen(self, stream: TextIO) -> None:
-        with stream:
-            for line in stream:
-                self._said.append(line.rstrip())
+    def _last_words(self) -> str:
+        return " ".join([*self._told, *self._said]) or "it said nothing"
 
     def _is_ready(self) -> bool:
         """Whether it has told its address, which it does once, as one document."""
         if self.process.poll() is not None:
-            raise PortError(f"The sidecar ended: {' '.join(self._said) or 'it said nothing'}.")
-        with suppress(msgspec.DecodeError):
-            started = msgspec.json.decode("\n".join(self._said))
+            raise PortError(f"The sidecar ended: {self._last_words()}.")
+        with suppress(msgspec.DecodeError, KeyError):
+            started = msgspec.json.decode("\n".join(self._told))
             self._port = int(started["addresses"][0].rpartition(":")[2])
             return True
         return False
+
+
+def _listen(stream: TextIO, kept: deque[str]) -> None:
+    """Keep what it says, until it ends; the deque is bounded."""
+    with stream:
+        kept.extend(line.rstrip() for line in stream)
