@@ -42,11 +42,11 @@ class Workers:
 
     Args:
         straight: the stores never wait, so call them where the caller stands.
+        most: threads at most. A SQLite file takes one writer at a time; more would only queue at its lock.
     """
 
-    def __init__(self, *, straight: bool) -> None:
-        # A SQLite file takes one writer at a time; more threads would only queue at its lock.
-        self._pool = None if straight else ThreadPoolExecutor(2, "maestro-store")
+    def __init__(self, *, straight: bool, most: int = 2) -> None:
+        self._pool = None if straight else ThreadPoolExecutor(most, "maestro-store")
 
     async def run(self, function: Callable[[], T]) -> T:
         """The function's answer."""

@@ -40,8 +40,8 @@ class HotDecisions:
         self._answered = context.metrics.answered
         self._most = context.settings.server.max_body_bytes
         self._seconds = context.settings.server.request_timeout_seconds
-        # With debug logs every request is told, which the ordinary endpoint does.
-        self._off = context.log.wants("debug")
+        # With debug logs every request is told, and a store on a server is waited for, which the ordinary endpoint does.
+        self._off = context.log.wants("debug") or context.settings.store.waits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

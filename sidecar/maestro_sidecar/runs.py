@@ -113,7 +113,12 @@ def judged(asked: DecisionRequest, identity: Identity, context: Context) -> byte
 async def decide(request: Request, context: Context) -> Answer:
     """Judge without taking: 200 whatever the verdict."""
     request.query(())
-    return json_answer(200, judged(parse_request(await request.json_body()), request.identity, context))
+    asked = parse_request(await request.json_body())
+    if context.settings.store.waits:
+        body = await context.workers.run(partial(judged, asked, request.identity, context))
+    else:
+        body = judged(asked, request.identity, context)
+    return json_answer(200, body)
 
 
 async def acquire(request: Request, context: Context) -> Answer:

@@ -43,7 +43,7 @@ class Started(msgspec.Struct, rename="camel", frozen=True):
     Attributes:
         addresses: where it listens: ``http://127.0.0.1:8321``, ``unix:/run/maestro/maestro.sock``.
         token_file: the file that holds the token, when one was made; its content is never told.
-        store: the SQLite file, or ``memory``.
+        store: the SQLite file, or the kind of store.
     """
 
     addresses: list[str]
@@ -311,7 +311,7 @@ def _started(settings: Settings, listeners: list[socket.socket]) -> Started:
     return Started(
         addresses,
         str(settings.token_path) if made else None,
-        "memory" if settings.store.kind == "memory" else str(settings.store_path),
+        settings.store_name,
     )
 
 

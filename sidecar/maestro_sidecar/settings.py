@@ -100,10 +100,24 @@ class ServerSettings(Struct, rename="camel", forbid_unknown_fields=True, frozen=
 
 
 class StoreSettings(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
-    """Where leases, documents and events are kept. ``path`` empty: ``maestro.db`` in the state folder."""
+    """Where leases, documents and events are kept.
 
-    kind: Literal["sqlite", "memory"] = "sqlite"
+    Attributes:
+        kind: ``sqlite`` for one machine, ``postgres`` for many, ``memory`` for a try.
+        path: of the SQLite file; empty: ``maestro.db`` in the state folder.
+        url: of the PostgreSQL server.
+        leases: URL of a Redis server that holds the leases instead; they then leave no events.
+    """
+
+    kind: Literal["sqlite", "postgres", "memory"] = "sqlite"
     path: str = ""
+    url: str = ""
+    leases: str = ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether reading it asks a server, for which the event loop must not wait."""
+        return self.kind == "postgres" or bool(self.leases)
 
 
 class TokenSettings(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
@@ -156,6 +170,12 @@ class Settings(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
         return Path(self.store.path) if self.store.path else Path(self.state) / "maestro.db"
 
     @property
+    def store_name(self) -> str:
+        """The store as people are told of it: without addresses, which may hold a password."""
+        name = str(self.store_path) if self.store.kind == "sqlite" else self.store.kind
+        return f"{name}, leases on redis" if self.store.leases else name
+
+    @property
     def token_path(self) -> Path:
         """Where the token is kept that is made when the settings name none."""
         return Path(self.state) / "token"
@@ -168,7 +188,8 @@ class Overrides(Struct, frozen=True):
         host: ``--host``.
         port: ``--port``.
         socket: ``--socket``.
-        store: ``--store``: a path, or ``:memory:``.
+        store: ``--store``: a path, ``:memory:``, or a PostgreSQL URL.
+        leases: ``--leases``: a Redis URL.
         no_auth: ``--no-auth``.
         log_level: ``--log-level``.
     """
@@ -177,6 +198,7 @@ class Overrides(Struct, frozen=True):
     port: int | None = None
     socket: str | None = None
     store: str | None = None
+    leases: str | None = None
     no_auth: bool = False
     log_level: str | None = None
 
@@ -221,9 +243,9 @@ def load(
     _override(server, "auth", "none" if over.no_auth else None)
     _override(_table(raw, "log"), "level", over.log_level)
     if over.store is not None:
-        raw["store"] = (
-            {"kind": "memory"} if over.store == ":memory:" else {"kind": "sqlite", "path": over.store}
-        )
+        raw["store"] = _store_named(over.store)
+    if over.leases is not None:
+        _table(raw, "store")["leases"] = over.leases
     raw.setdefault("state", _state(env))
     return parse_settings(raw)
 
@@ -241,11 +263,37 @@ def parse_settings(raw: dict[str, Any]) -> Settings:
     for index, token in enumerate(settings.tokens):
         _check_token(token, f"tokens[{index}]")
     _check_server(settings.server)
-    if settings.store.kind == "memory" and settings.store.path:
-        raise BadInputError(
-            "is given for a store in memory.", field="store.path", remedy="Remove it, or set kind to sqlite."
-        )
+    _check_store(settings.store)
     return msgspec.structs.replace(settings, default_limits=default_limits)
+
+
+def _store_named(name: str) -> dict[str, str]:
+    if name == ":memory:":
+        return {"kind": "memory"}
+    if name.startswith(("postgresql://", "postgres://")):
+        return {"kind": "postgres", "url": name}
+    return {"kind": "sqlite", "path": name}
+
+
+def _check_store(store: StoreSettings) -> None:
+    if store.path and store.kind != "sqlite":
+        raise BadInputError(
+            f"is given for a store of kind {store.kind}.",
+            field="store.path",
+            remedy="Remove it, or set kind to sqlite.",
+        )
+    if bool(store.url) != (store.kind == "postgres"):
+        raise BadInputError(
+            "is needed by the kind postgres, and by no other.",
+            field="store.url",
+            remedy="Write postgresql://user@host:port/database, or change the kind.",
+        )
+    if store.leases and store.kind == "memory":
+        raise BadInputError(
+            "is given for a store in memory.",
+            field="store.leases",
+            remedy="Documents need to last as long as leases: set kind to sqlite or postgres.",
+        )
 
 
 def is_loopback(host: str) -> bool:

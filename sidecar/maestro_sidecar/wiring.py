@@ -22,6 +22,8 @@ from maestro_sidecar.violations import ViolationWatch
 
 __all__ = ["Stores", "open_stores", "wire"]
 
+_SERVER_THREADS = 8
+"""Calls of a store's server under way at once."""
 _KEPT_EVENTS = 20_000
 """Of a store in memory: the replay reads them within a second or two, and they are all that could grow."""
 
@@ -47,7 +49,9 @@ def open_stores(settings: Settings) -> Callable[[], Stores]:
     """How to open the stores that the settings name; each call opens them once more, where that makes a difference."""
     if settings.store.kind == "memory":
         return _memory()
-    return lambda: _sqlite(settings)
+    if settings.store.kind == "postgres":
+        return _postgres(settings)
+    return lambda: _with_leases(settings, _sqlite(settings))
 
 
 def wire(
@@ -93,7 +97,10 @@ def wire(
     decides = limits(reading)
     admits = limits(writing, decides.policies)
     writing.events.append((admits.declared_defaults(),))
-    workers, aside = Workers(straight=settings.store.kind == "memory"), Workers(straight=False)
+    workers = Workers(
+        straight=settings.store.kind == "memory", most=_SERVER_THREADS if settings.store.waits else 2
+    )
+    aside = Workers(straight=False)
     metrics = Metrics(settings.metrics.tenants)
     violations = ViolationWatch(background.events, log)
     metrics.watch(_held(background.leases), violations)
@@ -149,3 +156,25 @@ def _sqlite(settings: Settings) -> Stores:
     leases = SqliteLeases(path)
     documents, events = SqliteDocuments(path), SqliteOutbox(path)
     return Stores(leases, documents, events, (leases.close, documents.close, events.close))
+
+
+def _postgres(settings: Settings) -> Callable[[], Stores]:
+    """One pool of connections for all: its users wait for a server, not for one another."""
+    from maestro_adapters.postgres import Database, PostgresDocuments, PostgresLeases, PostgresOutbox
+
+    database = Database(settings.store.url, size=_SERVER_THREADS + 2)
+    stores = Stores(
+        PostgresLeases(database), PostgresDocuments(database), PostgresOutbox(database), (database.close,)
+    )
+    stores = _with_leases(settings, stores)
+    return lambda: stores
+
+
+def _with_leases(settings: Settings, stores: Stores) -> Stores:
+    """The stores, with the leases on Redis if the settings want them there."""
+    if not settings.store.leases:
+        return stores
+    from maestro_adapters.redis import RedisLeases
+
+    leases = RedisLeases(settings.store.leases)
+    return attrs.evolve(stores, leases=leases, closing=(*stores.closing, leases.close))

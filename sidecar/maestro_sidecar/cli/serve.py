@@ -38,8 +38,11 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument("--port", type=int, help="port to listen on (default 8321; 0 takes a free one)")
     parser.add_argument("--socket", metavar="PATH", help="also listen on this Unix socket, mode 0600")
     parser.add_argument(
-        "--store", metavar="PATH", help="the SQLite file, or :memory: (default: in the state folder)"
+        "--store",
+        metavar="PATH",
+        help="the SQLite file, a postgresql:// URL, or :memory: (default: a file in the state folder)",
     )
+    parser.add_argument("--leases", metavar="URL", help="keep the leases on this Redis server")
     parser.add_argument("--no-auth", action="store_true", help="ask nobody for a token; loopback only")
     parser.add_argument(
         "--log-level", choices=["debug", "info", "warning", "error"], help="what to log (default info)"
@@ -57,6 +60,7 @@ def _run(arguments: argparse.Namespace) -> int:
         port=arguments.port,
         socket=arguments.socket,
         store=arguments.store,
+        leases=arguments.leases,
         no_auth=arguments.no_auth,
         log_level=arguments.log_level,
     )
