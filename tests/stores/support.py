@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 from pathlib import Path
 
@@ -35,13 +36,11 @@ class ServerClock:
 class OwnServer:
     """A server of one test's own, on a fixed port, so that it can be killed and started again."""
 
-    def __init__(self, name, folder):
-        self.name, self.folder = name, folder
-        folder.mkdir(parents=True, exist_ok=True)
-        # Under root the server runs as an unprivileged account, which has to enter its folder.
-        for path in (folder, *folder.parents[:-1]):
-            with contextlib.suppress(PermissionError):
-                path.chmod(path.stat().st_mode | 0o011)
+    def __init__(self, name):
+        self.name = name
+        # Under root the server runs as an unprivileged account, which has to enter this folder; pytest shuts its own.
+        self.folder = Path(tempfile.mkdtemp(prefix="maestro-own-"))
+        self.folder.chmod(0o755)
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
 
@@ -56,7 +55,9 @@ class OwnServer:
             check=False,
         )
         if done.returncode:
-            raise OSError(done.stderr.strip().splitlines()[-1])
+            log = self.folder / self.name / "log"
+            said = log.read_text().splitlines()[-5:] if log.exists() else []
+            raise OSError("\n".join([f"up-{self.name}.sh ended with {done.returncode}", done.stderr, *said]))
         return done.stdout.strip()
 
     def kill(self):
@@ -68,7 +69,7 @@ class OwnServer:
         for one in (pid, *map(int, children.split())):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one, signal.SIGKILL)
-        while _answers(self.port):
+        while answers(self.port):
             threading.Event().wait(0.01)
 
     def lose_data(self):
@@ -77,9 +78,10 @@ class OwnServer:
     def stop(self):
         environment = os.environ | {"SERVICES_DIR": str(self.folder), "SERVICES_PURGE": "1"}
         subprocess.run([SERVICES / "down.sh"], env=environment, capture_output=True, check=True, timeout=60)
+        shutil.rmtree(self.folder)
 
 
-def _answers(port):
+def answers(port):
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

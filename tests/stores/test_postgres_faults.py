@@ -69,9 +69,9 @@ def subjects(outbox, after=0):
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory, service):
+def own(service):
     service("postgres")  # skipped or failed by the rule for services
-    server = OwnServer("postgres", tmp_path_factory.mktemp("postgres"))
+    server = OwnServer("postgres")
     server.url = server.start()
     yield server
     server.stop()

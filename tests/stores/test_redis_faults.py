@@ -1,28 +1,28 @@
 """Redis as it fails: killed, restarted, emptied, set back, full, a replica, shut off; and answers that never arrive."""
 
+import contextlib
 import socket
-import ssl
 import struct
 import subprocess
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import redis
-from redis.backoff import ConstantBackoff
-from redis.retry import Retry
 
 from maestro.kernel.errors import PortError
 from maestro.ports.leases import Caps, Claim, Full, Lease, Release
 from maestro.testing.clock import VirtualClock
 from maestro_adapters.redis import RedisLeases
 from maestro_adapters.redis.server import unfit
-from stores.support import CuttingProxy, OwnServer
+from stores.support import CuttingProxy, OwnServer, answers
 
 pytestmark = [pytest.mark.services, pytest.mark.xdist_group("redis")]
 
 AT = datetime(2026, 3, 30, tzinfo=UTC)
 ONE = Caps(tenant=1)
+TLS = Path(__file__).parent.parent / "sidecar" / "tls"
 
 
 def claim(run, tenant="acme", ttl=60.0):
@@ -30,9 +30,9 @@ def claim(run, tenant="acme", ttl=60.0):
 
 
 @pytest.fixture(scope="module")
-def server_of_this_module(tmp_path_factory, service):
+def server_of_this_module(service):
     service("redis")  # skipped or failed by the rule for services
-    server = OwnServer("redis", tmp_path_factory.mktemp("redis"))
+    server = OwnServer("redis")
     yield server
     server.stop()
 
@@ -237,54 +237,71 @@ def test_keys_of_another_application_are_left_alone(leases):
         assert client.get("{maestro}:meta") == b"theirs"
 
 
-@pytest.mark.parametrize("scheme", ["rediss", "redis"])
-def test_tls_on_one_side_alone_fails_with_a_remedy(own, leases, scheme):
-    if scheme == "rediss":
+def test_tls_to_a_server_without_it_fails_with_a_remedy(own):
+    with pytest.raises(PortError) as caught:
+        RedisLeases(f"rediss://127.0.0.1:{own.port}/0", timeout=0.3)
+    assert caught.value.code in {"store_untrusted", "store_unreachable"}
+    assert caught.value.remedy
+
+
+@contextlib.contextmanager
+def started(folder, program, *options):
+    """A Redis with options that the service scripts do not know; its port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    if port > 55_535:
+        port -= 20_000  # a cluster's nodes talk on a port 10000 above
+    command = [
+        program,
+        *(option.replace("PORT", str(port)) for option in options),
+        "--dir",
+        str(folder),
+        "--save",
+        "",
+    ]
+    with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log) as server:
+        try:
+            while not answers(port):
+                assert server.poll() is None, (folder / "log").read_text()
+                threading.Event().wait(0.02)
+            yield port
+        finally:
+            server.kill()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path, tool, service):
+    service("redis")
+    certificate, key = TLS / "cert.pem", TLS / "key.pem"
+    options = (
+        f"--port 0 --tls-port PORT --tls-cert-file {certificate} --tls-key-file {key} --tls-auth-clients no"
+    )
+    with started(tmp_path, tool("redis-server"), *options.split()) as port:
+        with pytest.raises(PortError, match="ssl_ca_certs") as caught:
+            RedisLeases(f"rediss://127.0.0.1:{port}/0", timeout=2.0)
+        assert (caught.value.code, caught.value.retry_after) == ("store_untrusted", None)
         with pytest.raises(PortError) as caught:
-            RedisLeases(f"rediss://127.0.0.1:{own.port}/0", timeout=0.3)
-        assert caught.value.code in {"store_untrusted", "store_unreachable"}
-        assert caught.value.remedy
-    else:
-        failure = redis.ConnectionError("Error 1 connecting")
-        failure.__cause__ = ssl.SSLCertVerificationError("certificate verify failed")
-        told = leases._server._failure(failure)
-        assert (told.code, told.retry_after) == ("store_untrusted", None)
-        assert "ssl_ca_certs" in told.remedy
+            RedisLeases(f"redis://127.0.0.1:{port}/0", timeout=2.0)
+        assert caught.value.code == "store_unreachable"
+        known = f"ssl_ca_certs={certificate}&ssl_check_hostname=false"
+        store = RedisLeases(f"rediss://127.0.0.1:{port}/0?{known}", timeout=2.0)
+        assert store.held() == {}
+        store.close()
 
 
 def test_on_a_cluster_all_of_a_store_is_in_one_slot(tmp_path, tool, service):
     service("redis")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    if port > 55_535:
-        port -= 20_000  # the nodes' own port is 10000 above
-    log = (tmp_path / "log").open("w")
-    command = [
-        tool("redis-server"),
-        "--port",
-        str(port),
-        "--cluster-enabled",
-        "yes",
-        "--dir",
-        str(tmp_path),
-        "--save",
-        "",
-    ]
-    with log, subprocess.Popen(command, stdout=log) as node:
-        try:
-            with redis.Redis(port=port, retry=Retry(ConstantBackoff(0.05), 100)) as client:
-                client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16_383)
-                while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
-                    threading.Event().wait(0.02)
-            with redis.RedisCluster(port=port, host="127.0.0.1") as cluster:
-                store = RedisLeases(cluster)
-                lease = store.acquire(claim("r-1"), ONE)
-                assert store.held() == {"acme": 1}
-                assert store.renew("acme", "r-1", lease.token, 60.0).token == lease.token
-                assert store.usage("acme", "ns/a").package == 1
-                assert store.release("acme", "r-1", lease.token) is Release.RELEASED
-        finally:
-            node.kill()
+    with started(tmp_path, tool("redis-server"), "--port", "PORT", "--cluster-enabled", "yes") as port:
+        with redis.Redis(port=port) as client:
+            client.execute_command("CLUSTER ADDSLOTS", *range(16_384))
+            while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
+                threading.Event().wait(0.02)
+        with redis.RedisCluster(port=port, host="127.0.0.1") as cluster:
+            store = RedisLeases(cluster)
+            lease = store.acquire(claim("r-1"), ONE)
+            assert store.held() == {"acme": 1}
+            assert store.renew("acme", "r-1", lease.token, 60.0).token == lease.token
+            assert store.usage("acme", "ns/a").package == 1
+            assert store.release("acme", "r-1", lease.token) is Release.RELEASED
 
 
 def test_a_step_back_of_the_servers_clock_costs_no_more_than_one_ttl(service):
