@@ -13,6 +13,13 @@ from cli.test_extras import without
 from maestro_sidecar.cli import main
 from maestro_sidecar.gameday import catalog
 
+# Also where the tests themselves were started in the background, which ignores Ctrl-C.
+HEARS_CTRL_C = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from maestro_sidecar.cli import main
+sys.exit(main())
+"""
 SHORT = ["--set", "requests=6", "--set", "ttlSeconds=1", "--set", "cap=1"]
 
 
@@ -99,9 +106,12 @@ def test_the_list_needs_no_extra():
 
 @pytest.mark.xdist_group("gameday")
 def test_ctrl_c_rolls_back_and_leaves_no_process(tmp_path):
-    command = ["-m", "maestro_sidecar", "gameday", "run", "run-window-burst", "--evidence", str(tmp_path)]
+    arguments = ["gameday", "run", "run-window-burst", "--evidence", str(tmp_path)]
     running = subprocess.Popen(
-        [sys.executable, *command], stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", HEARS_CTRL_C, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     for line in running.stderr:
         if "wait as advised" in line:

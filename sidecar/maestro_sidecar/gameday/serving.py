@@ -6,6 +6,7 @@ read from stdin as one JSON line, since an address may hold a password and argum
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from contextlib import ExitStack
@@ -41,6 +42,8 @@ def main() -> int:
     context = wire(settings, opening=partial(_stores, settings, server, until))
     listener = socket.create_server(("127.0.0.1", 0))
     print(f'{{"addresses": ["http://127.0.0.1:{listener.getsockname()[1]}"]}}', flush=True)  # noqa: T201  # as maestro serve
+    # uvicorn drains on SIGTERM and then sends it once more, to whoever was there before.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     config = uvicorn.Config(Application(context), lifespan="off", log_config=None, access_log=False)
     uvicorn.Server(config).run([listener])
     context.close()
