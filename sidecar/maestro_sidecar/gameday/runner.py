@@ -18,6 +18,7 @@ from chaoslib.run import RunEventHandler  # type: ignore[import-untyped]  # as a
 from maestro.ops.drills import Report
 from maestro.ops.verdict import Outcome, judge
 from maestro_sidecar.gameday import catalog, evidence
+from maestro_sidecar.gameday.servers import KINDS
 from maestro_sidecar.gameday.stage import Stage
 
 __all__ = ["run_drill"]
@@ -46,22 +47,22 @@ def run_drill(
         KeyboardInterrupt: Ctrl-C; the rollbacks were played and the evidence written.
     """
     experiment = catalog.experiment_of(name)
-    given = catalog.configured(experiment, given or {})
-    configuration = load_configuration(experiment["configuration"], dict(given))
+    # Into the experiment itself, so that the journal tells what was run.
+    experiment["configuration"] |= catalog.configured(experiment, given or {})
+    configuration = load_configuration(experiment["configuration"])
     module = catalog.module_of(name)
     module.needs(configuration)
     ensure_experiment_is_valid(experiment)
     with _quiet(), Stage() as stage:
         stage.parts = module.prepare(stage, configuration)
-        journal = run_experiment(
-            experiment, settings=_SETTINGS, experiment_vars=(dict(given), {}), event_handlers=[_Progress(say)]
-        )
+        journal = run_experiment(experiment, settings=_SETTINGS, event_handlers=[_Progress(say)])
         journal = evidence.scrubbed(journal, stage.secrets)
         report = Report(
             name=name,
             title=experiment["title"],
             description=experiment["description"],
             started=stage.started,
+            settings={name: each for name, each in experiment["configuration"].items() if name not in KINDS},
             verdict=judge(journal),
             timeline=stage.timeline(),
             figures=stage.figures,

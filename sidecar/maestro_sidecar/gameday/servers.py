@@ -17,7 +17,10 @@ from maestro_sidecar.gameday.stage import Stage
 if TYPE_CHECKING:
     from maestro_adapters.postgres import Database, PostgresDocuments
 
-__all__ = ["Server", "lend", "open_documents", "open_leases", "require"]
+__all__ = ["KINDS", "Server", "lend", "open_documents", "open_leases", "require"]
+
+KINDS = ("redis", "postgres")
+"""Servers that a drill can be lent, by the names of the settings that hold their addresses."""
 
 _PORTS = {"redis": 6379, "postgres": 5432}
 _EXAMPLES = {"redis": "redis://127.0.0.1:6379/0", "postgres": "postgresql://user@127.0.0.1:5432/database"}

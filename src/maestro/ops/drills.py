@@ -88,6 +88,7 @@ class Report:
         title: what it asks, in a sentence.
         description: what it does.
         started: when.
+        settings: what it was run with.
         verdict: what came of it.
         timeline: what was seen.
         figures: counts and durations by name.
@@ -99,6 +100,7 @@ class Report:
     title: str
     description: str
     started: datetime
+    settings: Mapping[str, Any]
     verdict: Verdict
     timeline: Timeline
     figures: Mapping[str, Any]

@@ -46,6 +46,7 @@ def _lines(report: Report, pictures: Sequence[str]) -> Iterator[str]:
         yield f"![{picture.removesuffix('.svg')} of {report.name}]({picture})"
         yield ""
     yield from _table("What was seen", ("figure", "value"), _rows(report.figures))
+    yield from _table("Settings", ("setting", "value"), _rows(report.settings))
     yield from _table("Steps", ("phase", "step", "ok", "seconds", "answer"), map(_row, verdict.steps))
     yield from _faults(report.faults)
     yield from _table("Where it ran", ("part", "version"), _rows(report.environment))

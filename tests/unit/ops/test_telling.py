@@ -33,6 +33,7 @@ def report(outcome=Outcome.PASSED, *, reasons=(), faults=()):
         "Does it heal?",
         "It does.",
         STARTED,
+        {"cap": 5},
         verdict,
         TIMELINE,
         {"n": 3},
@@ -74,6 +75,7 @@ def test_a_report_says_how_it_ended(outcome):
     assert "| after | wrong | **no** | 0.10 | 7 |" in text
     assert "| after | raised | **no** | 0.10 | OSError: no |" in text
     assert "| cores | 2 |" in text
+    assert "| cap | 5 |" in text
     assert "x" * 160 not in text
     assert "What was wrong" not in text
 
