@@ -297,7 +297,7 @@ def test_a_read_only_database_is_refused_and_nothing_has_changed(url, sql, base,
 def test_a_newer_schema_is_left_alone(url, sql, base, schema):
     PostgresLeases(base).acquire(claim("r-1"), ONE)
     sql(f"INSERT INTO {base.schema}.schema_versions VALUES (99)")
-    with pytest.raises(PortError, match="has version 99; this release knows up to 1") as caught:
+    with pytest.raises(PortError, match=r"has version 99; this release knows up to \d+") as caught:
         Database(url, schema=schema)
     assert (caught.value.code, caught.value.retry_after) == ("store_newer", None)
     assert sql(f"SELECT count(*) FROM {base.schema}.leases").fetchone() == (1,)
@@ -317,13 +317,15 @@ def test_a_later_step_is_added_to_a_schema_in_use(url, sql, base, schema, monkey
     Database(url, schema=schema).close()
     assert sql(
         f"SELECT array_agg(version ORDER BY version) FROM {base.schema}.schema_versions"
-    ).fetchone() == ([1, 2],)
+    ).fetchone() == (list(range(1, len(steps) + 1)),)
     assert sql(f"SELECT count(*) FROM {base.schema}.more").fetchone() == (0,)
 
 
 def test_many_may_open_a_new_schema_at_once(url, sql, schema):
     together(5, lambda _: Database(url, schema=schema).close())
-    assert sql(f'SELECT count(*) FROM "{schema}".schema_versions').fetchone() == (1,)
+    assert sql(f'SELECT count(*) FROM "{schema}".schema_versions').fetchone() == (
+        len(database._migrations()),
+    )
 
 
 def test_a_schema_of_another_application_is_left_alone(url, sql, schema):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import import_module
 from importlib.resources import files
 from threading import BoundedSemaphore, Lock
@@ -97,6 +97,15 @@ class Database:
             raise failure(self.name, error) from error
         finally:
             self._turns.release()
+
+    @contextmanager
+    def alone(self) -> Iterator[Connection[Any]]:
+        """Open a connection beside the pool, for one that listens; an error of the driver becomes a PortError."""
+        try:
+            with closing(self._connect()) as connection:
+                yield connection
+        except (self._psycopg.Error, UnicodeError) as error:
+            raise failure(self.name, error) from error
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:

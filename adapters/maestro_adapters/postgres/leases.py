@@ -27,6 +27,7 @@ from maestro.ports.leases import (
 )
 from maestro_adapters.postgres.database import Database, escape, unescape
 from maestro_adapters.postgres.outbox import PostgresOutbox, keep
+from maestro_adapters.postgres.waiting import PostgresWaitingRoom
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -56,6 +57,11 @@ _ALL_HELD: Final = "SELECT tenant, count(*) FROM {schema}.store_clock(%s) AS now
 _RELEASES: Final = (Release.ABSENT, Release.RELEASED, Release.STALE)
 
 
+_CAPABILITIES: Final = frozenset(
+    {Capability.BLOCKING, Capability.DURABLE, Capability.SHARED, Capability.EVENTS, Capability.WAIT}
+)
+
+
 class PostgresLeases:
     """A lease store on PostgreSQL (``LeaseStore``).
 
@@ -81,8 +87,8 @@ class PostgresLeases:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """``BLOCKING``, ``DURABLE``, ``SHARED``, ``EVENTS``."""
-        return frozenset({Capability.BLOCKING, Capability.DURABLE, Capability.SHARED, Capability.EVENTS})
+        """``BLOCKING``, ``DURABLE``, ``SHARED``, ``EVENTS``, ``WAIT``."""
+        return _CAPABILITIES
 
     def acquire(
         self, claim: Claim, caps: Caps, announce: Callable[[Lease], Event] | None = None
@@ -161,6 +167,10 @@ class PostgresLeases:
         with self._database.connection() as connection:
             rows = connection.execute(self._statements[_ALL_HELD], (self._now(),)).fetchall()
         return {unescape(tenant): count for tenant, count in rows}
+
+    def waiting_room(self) -> PostgresWaitingRoom:
+        """Where callers of all processes on this server wait for a slot."""
+        return PostgresWaitingRoom(self._database)
 
     def close(self) -> None:
         """Close the connections, unless the database was handed in; the leases stay."""

@@ -29,6 +29,7 @@ from maestro.ports.leases import (
     run_package_conflict,
 )
 from maestro_adapters.redis.server import Server
+from maestro_adapters.redis.waiting import RedisWaitingRoom
 
 __all__ = ["RedisLeases"]
 
@@ -66,11 +67,11 @@ class RedisLeases:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """``BLOCKING``, ``DURABLE``, ``SHARED``; no ``EVENTS``, for no event could be made within a script.
+        """``BLOCKING``, ``DURABLE``, ``SHARED``, ``WAIT``; no ``EVENTS``, for no event could be made within a script.
 
         How durable it is when the *server* dies is the server's matter (``appendonly yes``).
         """
-        return frozenset({Capability.BLOCKING, Capability.DURABLE, Capability.SHARED})
+        return frozenset({Capability.BLOCKING, Capability.DURABLE, Capability.SHARED, Capability.WAIT})
 
     def acquire(
         self, claim: Claim, caps: Caps, announce: Callable[[Lease], Event] | None = None
@@ -153,6 +154,10 @@ class RedisLeases:
         keys = (self._meta, self._tenants)
         found = self._server.run("held", keys, self._now(), self._prefix + b"slots:")
         return {name.decode(): count for name, count in zip(found[::2], found[1::2], strict=True)}
+
+    def waiting_room(self) -> RedisWaitingRoom:
+        """Where callers of all processes on this server wait for a slot."""
+        return RedisWaitingRoom(self._server, self._prefix, self._now)
 
     def close(self) -> None:
         """Close the connections; the leases stay. A client that was handed in stays open."""

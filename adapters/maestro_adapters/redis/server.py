@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.resources import files
 from typing import Any, Final
@@ -97,6 +98,18 @@ class Server:
             if type(error.__cause__).__name__ != "NoScriptError":
                 raise
         return self._run("EVAL", body, len(keys), *keys, *arguments)
+
+    @contextmanager
+    def subscription(self, channel: bytes) -> Iterator[Any]:
+        """A subscription to a channel, on a connection of its own; errors of the driver become a PortError."""
+        messages = self._client.pubsub()
+        try:
+            messages.subscribe(channel)
+            yield messages
+        except (self._errors, OSError) as error:
+            raise self._failure(error) from error
+        finally:
+            messages.close()
 
     def close(self) -> None:
         """Close the connections that were opened here; those of a client that was handed in stay."""

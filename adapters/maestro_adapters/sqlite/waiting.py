@@ -18,8 +18,12 @@ from maestro_adapters.sqlite.database import Database
 __all__ = ["SqliteWaitingRoom"]
 
 _LOOK_SECONDS: Final = 0.01
-_JOIN: Final = "INSERT INTO waiters (tenant, run, package, boot, expires) VALUES (?, ?, ?, ?, ?) RETURNING ticket"
-_STAY: Final = "INSERT OR REPLACE INTO waiters (ticket, tenant, run, package, boot, expires) VALUES (?, ?, ?, ?, ?, ?)"
+_JOIN: Final = (
+    "INSERT INTO waiters (tenant, run, package, boot, expires) VALUES (?, ?, ?, ?, ?) RETURNING ticket"
+)
+_STAY: Final = (
+    "INSERT OR REPLACE INTO waiters (ticket, tenant, run, package, boot, expires) VALUES (?, ?, ?, ?, ?, ?)"
+)
 _LEAVE: Final = "DELETE FROM waiters WHERE ticket = ?"
 _FORGET: Final = "DELETE FROM waiters WHERE boot <> ? OR expires <= ?"
 _QUEUE: Final = """

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,13 +18,29 @@ from maestro.runtime import AsyncSlot, BlockingLimits, Limits, Slot
 from maestro.testing.clock import VirtualClock
 from maestro_adapters.clock import SystemClock
 from maestro_adapters.inprocess import InProcessDocuments, InProcessLeases
+from maestro_adapters.postgres import Database, PostgresDocuments, PostgresLeases
+from maestro_adapters.redis import RedisLeases
 from maestro_adapters.sqlite import SqliteDocuments, SqliteLeases
 
 
-@pytest.fixture(params=["in process", "sqlite"])
-def limits(request, tmp_path):
+@pytest.fixture(
+    params=[
+        "in process",
+        "sqlite",
+        pytest.param("postgres", marks=pytest.mark.services),
+        pytest.param("redis", marks=pytest.mark.services),
+    ]
+)
+def limits(request, tmp_path, service):
     if request.param == "sqlite":
         leases, documents = SqliteLeases(tmp_path / "db"), SqliteDocuments(tmp_path / "db")
+    elif request.param == "postgres":
+        database = Database(service("postgres"), schema=f"waiting_{uuid.uuid4().hex}")
+        request.addfinalizer(database.close)  # noqa: PT021 - one of four stores needs it
+        leases, documents = PostgresLeases(database), PostgresDocuments(database)
+    elif request.param == "redis":
+        leases = RedisLeases(service("redis"), prefix=uuid.uuid4().hex)
+        documents = InProcessDocuments()
     else:
         leases, documents = InProcessLeases(), InProcessDocuments()
     with BlockingLimits(leases, SystemClock(), documents) as limits:
