@@ -7,7 +7,7 @@ import pytest
 
 from maestro.ops import Outcome
 from maestro_sidecar.gameday import faults, sidecars
-from maestro_sidecar.gameday.drills import clock_step, run_window_burst, store_loss, two_nodes
+from maestro_sidecar.gameday.drills import clock_step, run_window_burst, store_loss, two_nodes, two_sidecars
 
 pytestmark = pytest.mark.xdist_group("gameday")
 
@@ -140,6 +140,35 @@ def test_nodes_that_were_never_killed_are_no_drill(drill, servers, monkeypatch):
     report = drill("two-nodes", stores="redis", kills=1)
     assert report.verdict.outcome is Outcome.NOT_INJECTED
     assert "0 processes died of SIGKILL" in report.verdict.reasons[0]
+
+
+@pytest.mark.services
+def test_two_sidecars(drill, servers):
+    servers("redis", "postgres")
+    report = drill("two-sidecars")
+    assert told(report) == (Outcome.PASSED, [], [])
+    for store in two_nodes.STORES:
+        assert report.figures[f"{store}: sidecars killed"] == 1
+        assert report.figures[f"{store}: requests unanswered"] > 0
+        assert report.figures[f"{store}: most at work at once"] <= 2
+    assert report.figures["postgres: admissions replayed"] > 0
+
+
+@pytest.mark.services
+def test_sidecars_that_do_not_keep_the_cap_are_found(drill, servers, monkeypatch):
+    servers("redis")
+    monkeypatch.setattr(two_sidecars, "cap_told", lambda configuration: configuration["cap"] + 2)
+    report = drill("two-sidecars", stores="redis", kills=1)
+    assert report.verdict.outcome is Outcome.DEVIATED
+    assert "3 runs of fleet at once under a cap of 2" in report.faults
+
+
+@pytest.mark.services
+def test_sidecars_that_were_never_killed_are_no_drill(drill, servers, monkeypatch):
+    servers("redis")
+    monkeypatch.setattr(two_sidecars, "kill", lambda sidecar: 0)
+    report = drill("two-sidecars", stores="redis", kills=1, ttlSeconds=1)
+    assert report.verdict.outcome is Outcome.NOT_INJECTED
 
 
 def test_a_drill_that_is_interrupted_rolls_back(drill, evidence, monkeypatch):

@@ -254,7 +254,7 @@ def test_a_disk_that_cannot_be_filled_here(monkeypatch):
     ],
 )
 def test_a_server_by_way_of_a_proxy(address, host, port, through):
-    server = Server("redis", address, "drill")
+    server = Server("redis", address)
     assert (server.host, server.port, server.through(9).address) == (host, port, through)
 
 

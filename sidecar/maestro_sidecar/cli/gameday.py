@@ -26,9 +26,10 @@ Run a drill: steady state, fault, steady state, rollback. It starts parts of its
 and touches nothing else; load and faults stay on this machine and are bounded. The evidence (journal.json,
 report.md, pictures) is written to a folder. Exit 0: the fault was injected and every promise kept; 3: not so.
 
-store-loss with store=redis and two-nodes use the servers named by the environment: MAESTRO_REDIS, such as
-redis://127.0.0.1:6379/0, and MAESTRO_POSTGRES, such as postgresql://user@127.0.0.1/database. There they make
-keys and a schema of their own, and remove them. clock-step needs libfaketime.
+two-sidecars, two-nodes, and store-loss with store=redis or store=postgres use the servers named by the
+environment: MAESTRO_REDIS, such as redis://127.0.0.1:6379/0, and MAESTRO_POSTGRES, such as
+postgresql://user@127.0.0.1/database. They work in an empty numbered database of Redis and in a database that
+they create on PostgreSQL, and leave neither behind. clock-step needs libfaketime.
 """
 _RUN_EXAMPLE = "  maestro gameday run run-window-burst --set requests=60 --set runs=20"
 

@@ -99,6 +99,11 @@ class Holders:
     Args:
         stage: where a breach is told.
         cap: of each tenant.
+
+    Attributes:
+        most: the most of a tenant at once so far.
+        runs: how many there were.
+        points: seconds from the start, and how many of the tenant whose run began or ended.
     """
 
     def __init__(self, stage: Stage, cap: int) -> None:
@@ -106,7 +111,8 @@ class Holders:
         self._cap = cap
         self._live: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self.most = 0
+        self.most = self.runs = 0
+        self.points: list[tuple[float, int]] = []
 
     def run(self, client: Client, tenant: str, run: str, seconds: float) -> Answer:
         """Take a slot, work, give it back; the answer to the first."""
@@ -114,16 +120,26 @@ class Holders:
         mark_answer(self._stage, held)
         if held.status != 201:
             return held
-        self._change(tenant, 1)
+        self.begins(tenant)
         self._stage.pause(seconds)
-        self._change(tenant, -1)
+        self.ends(tenant)
         client.release(tenant, held)
         return held
+
+    def begins(self, tenant: str) -> None:
+        """A run that got its slot is at work."""
+        self.runs += 1
+        self._change(tenant, 1)
+
+    def ends(self, tenant: str) -> None:
+        """It is over; its slot is given back after this, never before."""
+        self._change(tenant, -1)
 
     def _change(self, tenant: str, by: int) -> None:
         with self._lock:
             self._live[tenant] += by
             live = self._live[tenant]
             self.most = max(self.most, live)
+            self.points.append((self._stage.seconds(), live))
         if by > 0 and live > self._cap:
             self._stage.fault(f"{live} runs of {tenant} at once under a cap of {self._cap}", violation=True)

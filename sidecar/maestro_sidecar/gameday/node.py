@@ -33,7 +33,7 @@ class Told(msgspec.Struct):
 
     Attributes:
         name: of the node; begins the ids of its runs.
-        leases: kind, address and space of the server with the leases.
+        leases: kind and address of the server with the leases.
         documents: the same of PostgreSQL with the documents, or None: every node has them from ``cap``.
         cap: of the tenant, where the node has the documents by itself.
         ttl: of each lease, in seconds.
@@ -43,8 +43,8 @@ class Told(msgspec.Struct):
     """
 
     name: str
-    leases: tuple[str, str, str]
-    documents: tuple[str, str, str] | None
+    leases: tuple[str, str]
+    documents: tuple[str, str] | None
     cap: int
     ttl: float
     hold: float

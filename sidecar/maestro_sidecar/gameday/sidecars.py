@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -12,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TextIO
 
-import attrs
 import msgspec
 
 from maestro.kernel.errors import PortError
@@ -38,7 +36,7 @@ class Sidecar:
         stage: where it is put.
         name: of the file.
         environment: assignments as ``env`` takes them, for this process alone.
-        server: where its leases are, instead of in the file.
+        servers: where its stores are, instead of in the file: its leases on Redis, all else on PostgreSQL.
 
     Raises:
         PortError: it did not get ready; tells its last words.
@@ -49,35 +47,28 @@ class Sidecar:
         stage: Stage,
         name: str = "sidecar",
         environment: Sequence[str] = (),
-        server: Server | None = None,
+        servers: Sequence[Server] = (),
     ) -> None:
         self.store = stage.folder / f"{name}.db"
-        self._server = server
+        self._servers = {server.kind: server for server in servers}
         config = stage.folder / f"{name}.toml"
-        config.write_text(f'{SETTINGS}[store]\npath = "{self.store.as_posix()}"\n', encoding="utf-8")
+        config.write_text(f"{SETTINGS}[store]\n{self._settings()}", encoding="utf-8")
         # Nothing of who runs the drill gets in: no settings, no socket. `env` becomes the sidecar, so its pid is it.
         own = ["-u", "MAESTRO_CONFIG", "-u", "MAESTRO_SOCKET", *environment]
         serve = ["maestro_sidecar", "serve", "--json", "--config", str(config)]
-        told = ""
-        if server is not None:
-            serve = ["maestro_sidecar.gameday.serving"]
-            told = json.dumps({"config": str(config), **attrs.asdict(server)}) + "\n"
         self._told: deque[str] = deque(maxlen=50)
         self._said: deque[str] = deque(maxlen=50)
         self._listening: list[threading.Thread] = []
         self.client = Client(0)
         self.process = subprocess.Popen(  # noqa: S603 - our own interpreter
             ["env", *own, sys.executable, "-m", *serve],  # noqa: S607 - env is where the PATH says
-            stdin=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,  # Ctrl-C reaches the drill alone, which then rolls back
         )
         stage.at_end(self.stop)
-        with suppress(OSError):  # a process that ended at once tells why
-            self.process.stdin.write(told)  # type: ignore[union-attr]  # a pipe
-            self.process.stdin.close()  # type: ignore[union-attr]  # a pipe
         for stream, kept in ((self.process.stdout, self._told), (self.process.stderr, self._said)):
             listening = threading.Thread(target=_listen, args=(stream, kept), daemon=True)
             self._listening.append(listening)
@@ -117,9 +108,15 @@ class Sidecar:
 
     def events(self) -> Iterator[Event]:
         """Its event log, read beside it."""
-        if self._server is not None and self._server.kind == "postgres":
-            return self._server.events()
-        return events_in(self.store)
+        shared = self._servers.get("postgres")
+        return events_in(self.store) if shared is None else shared.events()
+
+    def kill(self) -> int:
+        """``kill -9``; its exit code."""
+        self.process.kill()
+        code = self.process.wait()
+        self.stop()
+        return code
 
     def stop(self) -> None:
         """Let it finish, then end it."""
@@ -132,6 +129,14 @@ class Sidecar:
             self.process.wait()
         for listening in self._listening:
             listening.join()  # until the pipe ends, which it closes
+
+    def _settings(self) -> str:
+        """Where its stores are, as TOML."""
+        redis, postgres = self._servers.get("redis"), self._servers.get("postgres")
+        lines = [f'path = "{self.store.as_posix()}"'] if postgres is None else []
+        lines += [f'kind = "postgres"\nurl = "{postgres.address}"'] if postgres is not None else []
+        lines += [f'leases = "{redis.address}"'] if redis is not None else []
+        return "\n".join(lines) + "\n"
 
     def _last_words(self) -> str:
         return " ".join([*self._told, *self._said]) or "it said nothing"

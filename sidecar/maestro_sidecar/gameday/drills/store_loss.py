@@ -73,7 +73,7 @@ def prepare(stage: Stage, configuration: Mapping[str, Any]) -> Parts:
         stage.at_end(proxy.close)
         between = server.through(proxy.port)
         stage.secrets[between.address] = f"<{server.kind}>"
-        sidecar = Sidecar(stage, server=between)
+        sidecar = Sidecar(stage, servers=(between,))
         parts = Parts((sidecar,), Cut(proxy), versions={server.kind: server.version()})
     stage.at_end(parts.fault.lift)
     sidecar.put("package-caps", {"tenant": TENANT, "maxConcurrent": configuration["cap"]})

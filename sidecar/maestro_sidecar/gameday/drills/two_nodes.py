@@ -26,6 +26,7 @@ from maestro_sidecar.gameday.stage import Stage, current
 from maestro_sidecar.gameday.witness import Witness
 
 __all__ = [
+    "chosen",
     "crash_all",
     "kill_at_random",
     "needs",
@@ -91,13 +92,13 @@ class Parts:
 
 def needs(configuration: Mapping[str, Any]) -> None:
     """Raises BadInputError where a server is not named by the environment."""
-    for store in _chosen(configuration):
+    for store in chosen(configuration):
         require(configuration, store)
 
 
 def prepare(stage: Stage, configuration: Mapping[str, Any]) -> Parts:
     """Open the stores. Documents are on PostgreSQL where there is one."""
-    servers = {store: lend(stage, configuration, store) for store in _chosen(configuration)}
+    servers = {store: lend(stage, configuration, store) for store in chosen(configuration)}
     versions = {store: server.version() for store, server in servers.items()}
     benches = {store: _bench(stage, configuration, servers, store) for store in servers}
     return Parts(benches, versions)
@@ -264,7 +265,8 @@ def violations() -> int:
     return replay.violated
 
 
-def _chosen(configuration: Mapping[str, Any]) -> tuple[str, ...]:
+def chosen(configuration: Mapping[str, Any]) -> tuple[str, ...]:
+    """The stores that were chosen. Raises BadInputError."""
     stores = configuration["stores"]
     if stores == "both":
         return STORES
