@@ -61,6 +61,8 @@ def test_the_commands_are_those_that_are_built():
         "maestro audit prove",
         "maestro audit record",
         "maestro audit keygen",
+        "maestro gameday list",
+        "maestro gameday run",
         "maestro conformance",
     }
 
