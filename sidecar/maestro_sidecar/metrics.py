@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from maestro.calendar import TZDATA_VERSION
+from maestro.kernel.errors import PortError
 from maestro.limits.decision import Decision
 from maestro_sidecar.violations import ViolationWatch
 
@@ -199,16 +200,19 @@ class _AtScrape(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The figures now."""
-        held: dict[str, int] = {}
-        for tenant, count in sorted(self._held().items()):
-            label = self._label(tenant)
-            held[label] = held.get(label, 0) + count
         leases = GaugeMetricFamily(
             "mc_limits_leases_held", "Unexpired leases, by the store's clock.", labels=("tenant",)
         )
-        for label, count in held.items():
-            leases.add_metric((label,), count)
+        try:
+            for label, count in self._by_label().items():
+                leases.add_metric((label,), count)
+            answered = True
+        except PortError:  # all other figures are needed most when the store is down
+            answered = False
         yield leases
+        yield GaugeMetricFamily(
+            "mc_limits_store_up", "1 when the lease store answered this scrape.", value=float(answered)
+        )
         figures = self._violations.figures()
         yield GaugeMetricFamily(
             "mc_limit_violations_ratio",
@@ -226,3 +230,10 @@ class _AtScrape(Collector):
             "Events of limits that the replay could not judge, being malformed.",
             value=figures.skipped,
         )
+
+    def _by_label(self) -> dict[str, int]:
+        held: dict[str, int] = {}
+        for tenant, count in sorted(self._held().items()):
+            label = self._label(tenant)
+            held[label] = held.get(label, 0) + count
+        return held

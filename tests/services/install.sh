@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # install.sh [NAME...]: fetch the servers the tests use, from package registries alone, no prompts.
-# Names: postgres redis prometheus   (Debian/Ubuntu packages: need root or sudo; skipped when already there)
+# Names: postgres redis prometheus faketime (Debian/Ubuntu packages: need root or sudo; skipped when already there)
 #        opa toxiproxy               (Go modules: need go; compiled once a version, kept in the cache)
 # Without names: what CI's service tests use today. Versions are pinned here and nowhere else.
 . "$(dirname "$0")/lib.sh"
@@ -37,6 +37,7 @@ for name in "$@"; do
       major=$(ls /usr/lib/postgresql | sort -rV | head -n 1)
       apt "postgresql-$major-wal2json" ;;
     redis) apt redis-server ;;
+    faketime) apt faketime ;;
     prometheus) apt prometheus prometheus-alertmanager ;;
     opa) go_tool opa "github.com/open-policy-agent/opa@$OPA" ;;
     toxiproxy) go_tool server "github.com/Shopify/toxiproxy/v2/cmd/server@$TOXIPROXY" toxiproxy-server ;;

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maestro.kernel.errors import BadInputError
+from maestro.kernel.errors import BadInputError, PortError
 from maestro.kernel.events import Event
 from maestro.kernel.names import require_package, require_run, require_tenant
 from maestro.limits.events import RUN_ADMITTED, SOURCE
+from maestro_adapters.inprocess import InProcessLeases
 from maestro_sidecar.logs import Log, ServerLogs
 from maestro_sidecar.messages import accepts_json, entity_tags
 from maestro_sidecar.openapi import document, document_text
@@ -95,6 +96,18 @@ def test_methods_and_paths_are_bounded_labels(sidecar):
     found = figures(ask)
     assert found['mc_http_requests_total{method="other",route="/livez",status="405"}'] == "3.0"
     assert found['mc_http_requests_total{method="GET",route="unmatched",status="404"}'] == "3.0"
+
+
+def test_a_scrape_is_answered_while_the_store_is_down(sidecar, monkeypatch):
+    assert figures(sidecar())["mc_limits_store_up"] == "1.0"
+
+    def held(_):
+        raise PortError("The store is down.")
+
+    monkeypatch.setattr(InProcessLeases, "held", held)
+    found = figures(sidecar())
+    assert found["mc_limits_store_up"] == "0.0"
+    assert found["mc_limit_violations_ratio"] == "0.0"
 
 
 def test_a_scraper_may_ask_for_openmetrics(sidecar):
