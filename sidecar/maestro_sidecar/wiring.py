@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import attrs
 
@@ -11,13 +12,12 @@ from maestro.ports.documents import DocumentStore
 from maestro.ports.events import EventLog
 from maestro.ports.leases import LeaseStore
 from maestro.runtime.blocking import BlockingLimits
-from maestro.runtime.policies import Policies
 from maestro_adapters.clock import SystemClock
 from maestro_sidecar.auth import Authenticator, made_token
 from maestro_sidecar.context import Context, Gate, Workers
 from maestro_sidecar.logs import Log
 from maestro_sidecar.metrics import Metrics
-from maestro_sidecar.settings import Settings, StaticFlags, is_loopback
+from maestro_sidecar.settings import ServerSettings, Settings, StaticFlags, StoreSettings, is_loopback
 from maestro_sidecar.violations import ViolationWatch
 
 __all__ = ["Stores", "open_stores", "wire"]
@@ -84,28 +84,15 @@ def wire(
     # None of them ever holds a lock that another one needs.
     reading, writing, background = opening(), opening(), opening()
 
-    def limits(stores: Stores, policies: Policies | None = None) -> BlockingLimits:
-        return BlockingLimits(
-            stores.leases,
-            clock,
-            stores.documents,
-            flags=flags,
-            defaults=settings.default_limits,
-            policies=policies,
-        )
-
-    decides = limits(reading)
-    admits = limits(writing, decides.policies)
+    limits = partial(BlockingLimits, clock=clock, flags=flags, defaults=settings.default_limits)
+    decides = limits(reading.leases, documents=reading.documents)
+    admits = limits(writing.leases, documents=writing.documents, policies=decides.policies)
     writing.events.append((admits.declared_defaults(),))
-    workers = Workers(
-        straight=settings.store.kind == "memory", most=_SERVER_THREADS if settings.store.waits else 2
-    )
-    aside = Workers(straight=False)
+    workers, aside = _workers(settings.store), Workers(straight=False)
     metrics = Metrics(settings.metrics.tenants)
     violations = ViolationWatch(background.events, log)
     metrics.watch(_held(background.leases), violations)
-    if server.host and not is_loopback(server.host) and server.tls is None:
-        log.warning("tokens_in_the_clear", host=server.host, remedy="Set server.tls, or listen on loopback.")
+    _warn_of_clear_tokens(server, log)
     return Context(
         settings=settings,
         clock=clock,
@@ -129,6 +116,15 @@ def wire(
             workers.close,
         ),
     )
+
+
+def _workers(store: StoreSettings) -> Workers:
+    return Workers(straight=store.kind == "memory", most=_SERVER_THREADS if store.waits else 2)
+
+
+def _warn_of_clear_tokens(server: ServerSettings, log: Log) -> None:
+    if server.host and not is_loopback(server.host) and server.tls is None:
+        log.warning("tokens_in_the_clear", host=server.host, remedy="Set server.tls, or listen on loopback.")
 
 
 def _authenticator(settings: Settings) -> Authenticator:

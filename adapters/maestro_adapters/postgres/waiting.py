@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from threading import Event, Thread
+from functools import partial
+from threading import Event
 from typing import Final
 
 from maestro.kernel.errors import PortError
 from maestro.ports.waiting import Waiter
+from maestro_adapters.listening import HEARS_SECONDS, listen
 from maestro_adapters.postgres.database import Database, escape, unescape
 
 __all__ = ["PostgresWaitingRoom"]
 
-_HEARS_SECONDS: Final = 0.5
-"""How often the listener sees whether it is to end."""
-_AGAIN_SECONDS: Final = 1.0
-"""Pause before a lost connection is opened again; waiters look by themselves meanwhile."""
 _FORGET: Final = "DELETE FROM {schema}.waiters WHERE expires <= clock_timestamp()"
 _JOIN: Final = """
     INSERT INTO {schema}.waiters (tenant, run, package, expires)
@@ -82,28 +80,16 @@ class PostgresWaitingRoom:
 
     def listen(self, heard: Callable[[str], None]) -> Callable[[], None]:
         """Call ``heard`` at every ring from now on, from a thread with a connection of its own."""
-        over = Event()
-        thread = Thread(target=self._listen, args=(heard, over), name="maestro-waiting", daemon=True)
-        thread.start()
-
-        def silence() -> None:
-            over.set()
-            thread.join()
-
-        return silence
+        return listen(partial(self._listen, heard))
 
     def _listen(self, heard: Callable[[str], None], over: Event) -> None:
-        while not over.is_set():
-            try:
-                with self._database.alone() as connection:
-                    quoted = self._channel.replace('"', '""')
-                    connection.execute(f'LISTEN "{quoted}"')
-                    heard("")  # what rang while nobody listened
-                    while not over.is_set():
-                        for note in connection.notifies(timeout=_HEARS_SECONDS):
-                            heard(unescape(note.payload))
-            except PortError:
-                over.wait(_AGAIN_SECONDS)
+        with self._database.alone() as connection:
+            quoted = self._channel.replace('"', '""')
+            connection.execute(f'LISTEN "{quoted}"')
+            heard("")  # what rang while nobody listened
+            while not over.is_set():
+                for note in connection.notifies(timeout=HEARS_SECONDS):
+                    heard(unescape(note.payload))
 
     def _text(self, statement: str) -> str:
         return statement.format(schema=self._database.schema)

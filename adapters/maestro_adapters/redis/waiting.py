@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from threading import Event, Thread
-from typing import Any, Final
+from functools import partial
+from threading import Event
+from typing import Any
 
 import msgspec
 
 from maestro.kernel.errors import PortError
 from maestro.ports.waiting import Waiter
+from maestro_adapters.listening import HEARS_SECONDS, listen
 from maestro_adapters.redis.server import Server
 
 __all__ = ["RedisWaitingRoom"]
 
-_HEARS_SECONDS: Final = 0.5
-"""How often the listener sees whether it is to end."""
-_AGAIN_SECONDS: Final = 1.0
-"""Pause before a lost subscription is made again; waiters look by themselves meanwhile."""
 _packing = msgspec.msgpack.Encoder()
 _unpacking = msgspec.msgpack.Decoder(tuple[str, str])
 
@@ -69,27 +67,15 @@ class RedisWaitingRoom:
 
     def listen(self, heard: Callable[[str], None]) -> Callable[[], None]:
         """Call ``heard`` at every ring from now on, from a thread with a connection of its own."""
-        over = Event()
-        thread = Thread(target=self._listen, args=(heard, over), name="maestro-waiting", daemon=True)
-        thread.start()
-
-        def silence() -> None:
-            over.set()
-            thread.join()
-
-        return silence
+        return listen(partial(self._listen, heard))
 
     def _listen(self, heard: Callable[[str], None], over: Event) -> None:
-        while not over.is_set():
-            try:
-                with self._server.subscription(self._channel) as messages:
-                    heard("")  # what rang while nobody listened
-                    while not over.is_set():
-                        message = messages.get_message(ignore_subscribe_messages=True, timeout=_HEARS_SECONDS)
-                        if message is not None:
-                            heard(bytes(message["data"]).decode())
-            except PortError:
-                over.wait(_AGAIN_SECONDS)
+        with self._server.subscription(self._channel) as messages:
+            heard("")  # what rang while nobody listened
+            while not over.is_set():
+                message = messages.get_message(ignore_subscribe_messages=True, timeout=HEARS_SECONDS)
+                if message is not None:
+                    heard(bytes(message["data"]).decode())
 
     def _do(self, tenant: str, what: str, *arguments: bytes | int | str) -> Any:
         keys = (self._prefix + b"meta", self._prefix + b"waiting:" + tenant.encode())

@@ -7,12 +7,14 @@ another one has committed. A thread looks at it a hundred times a second, which 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from threading import Event, Thread
+from contextlib import closing
+from functools import partial
+from threading import Event
 from typing import Final
 
-from maestro.kernel.errors import PortError
 from maestro.ports.clock import BootClock
 from maestro.ports.waiting import Waiter
+from maestro_adapters.listening import listen
 from maestro_adapters.sqlite.database import Database
 
 __all__ = ["SqliteWaitingRoom"]
@@ -76,27 +78,15 @@ class SqliteWaitingRoom:
 
     def listen(self, heard: Callable[[str], None]) -> Callable[[], None]:
         """Call ``heard("")`` soon after every commit of any process, from a thread of its own."""
-        database = Database(self._database.path)
-        over = Event()
+        return listen(partial(self._watch, heard))
 
-        def watch() -> None:
+    def _watch(self, heard: Callable[[str], None], over: Event) -> None:
+        # A connection of its own: data_version tells of the commits of others.
+        with closing(Database(self._database.path)) as database:
             seen = None
             while not over.wait(_LOOK_SECONDS):
-                try:
-                    with database.reading() as cursor:
-                        (version,) = cursor.execute("PRAGMA data_version").fetchone()
-                except PortError:
-                    continue  # looked at again in a moment; the waiters look by themselves meanwhile
+                with database.reading() as cursor:
+                    (version,) = cursor.execute("PRAGMA data_version").fetchone()
                 if version != seen:
                     seen = version
                     heard("")
-            database.close()
-
-        thread = Thread(target=watch, name="maestro-waiting", daemon=True)
-        thread.start()
-
-        def silence() -> None:
-            over.set()
-            thread.join()
-
-        return silence
