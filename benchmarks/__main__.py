@@ -8,7 +8,7 @@ import sys
 from importlib import import_module, metadata
 from pathlib import Path
 
-NAMES = ("decision", "leases", "opa", "wake", "startup", "audit")
+NAMES = ("decision", "leases", "opa", "wake", "shared", "startup", "audit")
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 
