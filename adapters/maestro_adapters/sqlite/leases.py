@@ -39,7 +39,8 @@ _TOKEN_STEP: Final = 2**20
 """More tokens than can be given out between two syncs of the log, so a lost tail never makes one come twice."""
 
 _SWEEP_AFTER: Final = 256
-"""Leases that one store object creates between two deletions of all that have expired."""
+"""Whoever is given a token divisible by this deletes what has expired, so that leases of crashed holders never pile up.
+By the token, not by a count of its own: a store's processes may all be too short-lived to count that far."""
 
 _COLUMNS: Final = "package, expires, token, ttl, acquired_at, expected, revision"
 _FIND: Final = f"SELECT {_COLUMNS} FROM leases WHERE tenant = ? AND run = ?"  # noqa: S608
@@ -96,7 +97,6 @@ class SqliteLeases:
             {Capability.BLOCKING, Capability.DURABLE, Capability.SHARED, Capability.WAIT}
             | ({Capability.EVENTS} if events else set())
         )
-        self._until_sweep = _SWEEP_AFTER
         self._database = Database(path)
         self.outbox = SqliteOutbox(self._database) if events else None
         self._begin_boot()
@@ -141,7 +141,8 @@ class SqliteLeases:
             )
             if announce is not None:
                 keep(cursor, announce(lease))
-            self._sweep_at_times(cursor, now)
+            if token % _SWEEP_AFTER == 0:
+                cursor.execute(_SWEEP, (now,))
         return lease
 
     def renew(
@@ -254,13 +255,6 @@ class SqliteLeases:
                 retry_after=None,
                 remedy="Keep the file on a disk of one machine; share slots between machines through a server.",
             )
-
-    def _sweep_at_times(self, cursor: sqlite3.Cursor, now: int) -> None:
-        """Delete expired leases now and then, so that those of crashed holders never pile up."""
-        self._until_sweep -= 1
-        if self._until_sweep <= 0:
-            self._until_sweep = _SWEEP_AFTER
-            cursor.execute(_SWEEP, (now,))
 
 
 def _usage(cursor: sqlite3.Cursor, tenant: str, package: str, now: int) -> Usage:

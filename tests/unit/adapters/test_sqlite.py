@@ -370,6 +370,17 @@ def test_dead_leases_are_deleted_at_times(tmp_path, virtual):
     assert rows(path, "SELECT count(*) FROM leases")[0][0] < 300
 
 
+def test_dead_leases_of_short_lived_processes_are_deleted(tmp_path, virtual):
+    path = tmp_path / "maestro.db"
+    for number in range(200):
+        store = SqliteLeases(path, virtual)
+        for lease in range(4):
+            store.acquire(claim(f"r-{number}-{lease}", ttl=1.0), NO_CAPS)
+        store.close()
+        virtual.advance(1.0)
+    assert rows(path, "SELECT count(*) FROM leases")[0][0] <= 256
+
+
 @pytest.mark.parametrize(
     "ask", [lambda store: store.usage("acme", "ns/a").tenant, lambda store: sum(store.held().values())]
 )
