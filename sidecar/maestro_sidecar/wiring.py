@@ -78,7 +78,9 @@ def wire(
     log = Log(write_log, clock.now, settings.log.level)
     flags = StaticFlags(settings.flags)
     opening = opening or open_stores(settings)
-    if settings.store.kind == "sqlite":
+    if (
+        settings.store.kind == "sqlite" and not settings.store.path
+    ):  # a folder that somebody named is theirs to make
         settings.store_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Three openings: decisions read on the event loop, writers wait in threads, scrapes and replay in others.
     # None of them ever holds a lock that another one needs.
