@@ -7,6 +7,7 @@ import json
 import types
 import typing
 from importlib.metadata import version
+from inspect import cleandoc
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -88,6 +89,9 @@ def document() -> dict[str, Any]:
         [*dict.fromkeys(shapes), Problem, DeniedProblem, Decision], ref_template=_REFERENCE
     )
     for name, component in components.items():
+        if "description" in component:
+            # Python 3.13 takes the indentation out of docstrings, those before do not: let all say the same.
+            component["description"] = cleandoc(component["description"])
         for field, schema in component.get("properties", {}).items():
             _tell(schema, field, f"{name}.{field}")
     paths: dict[str, dict[str, Any]] = {}

@@ -1,7 +1,14 @@
+import sys
+
 import pytest
 
 from house.generated import generators, rendered
 from house.tree import ROOT
+
+
+def laid_out(text):
+    """The text to the letter; on Pythons whose argparse lays help out in other columns, its words in order."""
+    return text if sys.version_info < (3, 13) else text.split()
 
 
 @pytest.mark.parametrize("script", generators(), ids=lambda script: script.stem)
@@ -11,7 +18,8 @@ def test_generated_pages_are_current(script):
     stale = [
         name
         for name, text in pages.items()
-        if not (ROOT / name).is_file() or (ROOT / name).read_text(encoding="utf-8") != text
+        if not (ROOT / name).is_file()
+        or laid_out((ROOT / name).read_text(encoding="utf-8")) != laid_out(text)
     ]
     assert not stale, "run: make docs"
 

@@ -47,6 +47,8 @@ def limits(request, tmp_path, service):
         limits.put({"tenant": "acme", "maxConcurrent": 1}, by="ops")
         yield limits
     leases.close()
+    if request.param == "sqlite":
+        documents.close()
 
 
 def acquire(limits, run, *, package="ns/a", **more):
