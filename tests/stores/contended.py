@@ -31,7 +31,7 @@ class Verdict:
     seconds: float
 
 
-def contend(make, *, acquisitions, folder, cap=2, workers=4, kill_every=0.25, seed=1):
+def contend(make, *, acquisitions, folder, cap=2, workers=4, kill_every=0.1, seed=1):
     """Let workers loose on stores that `make()` opens until so many slots were taken; the judge's verdict."""
     context, draw, began = multiprocessing.get_context("fork"), random.Random(seed), time.monotonic()
     running, started, killed = {}, 0, 0
