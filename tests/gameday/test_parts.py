@@ -99,7 +99,10 @@ def test_a_proxy_whose_server_is_not_there(stage):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     proxy = FaultProxy("127.0.0.1", port)
-    with contextlib.suppress(OSError), through(proxy) as lost:  # it may hear of the reset while it still connects
+    with (
+        contextlib.suppress(OSError),
+        through(proxy) as lost,
+    ):  # it may hear of the reset while it still connects
         assert ended(lost)
     assert stage.wait_until(lambda: proxy.refused == 1, 5)
     proxy.close()
