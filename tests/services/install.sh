@@ -2,6 +2,7 @@
 # install.sh [NAME...]: fetch the servers the tests use, from package registries alone, no prompts.
 # Names: postgres redis prometheus faketime (Debian/Ubuntu packages: need root or sudo; skipped when already there)
 #        opa toxiproxy               (Go modules: need go; compiled once a version, kept in the cache)
+#        rego-planner                (a Go program of ours that links the same OPA; rebuilt when its source changes)
 # Without names: what CI's service tests use today. Versions are pinned here and nowhere else.
 . "$(dirname "$0")/lib.sh"
 OPA=v1.22.2 TOXIPROXY=v2.5.0
@@ -28,6 +29,22 @@ go_tool() {
   [ -z "${3:-}" ] || mv "$CACHE/bin/$1" "$CACHE/bin/$3"
   : >"$mark"
 }
+# rego_planner: tests/rego_cases/planner, and what it makes of OPA's own compliance cases. One folder a state of its
+# source (go.mod pins OPA), made under another name first, so that a broken build leaves nothing behind.
+rego_planner() {
+  local source=$HERE/../rego_cases/planner key made
+  key=$(cd "$source" && cat go.mod go.sum ./*.go | cksum | tr ' ' -)
+  if [ -e "$CACHE/rego-planner/$key/cases.jsonl" ]; then return 0; fi
+  need go
+  grep -q "opa $OPA\$" "$source/go.mod" || die "$source/go.mod pins another OPA than $OPA"
+  mkdir -p "$CACHE/rego-planner"
+  made=$(mktemp -d "$CACHE/rego-planner/.new-XXXXXX")
+  (cd "$source" && go build -o "$made/planner" .)
+  "$made/planner" cases >"$made/cases.jsonl"
+  chmod 755 "$made"
+  rm -rf "${CACHE:?}/rego-planner/$key"
+  mv "$made" "$CACHE/rego-planner/$key"
+}
 for name in "$@"; do
   began=$(date +%s)
   case $name in
@@ -40,6 +57,7 @@ for name in "$@"; do
     faketime) apt faketime ;;
     prometheus) apt prometheus prometheus-alertmanager ;;
     opa) go_tool opa "github.com/open-policy-agent/opa@$OPA" ;;
+    rego-planner) rego_planner ;;
     toxiproxy) go_tool server "github.com/Shopify/toxiproxy/v2/cmd/server@$TOXIPROXY" toxiproxy-server ;;
     *) die "unknown name $name" ;;
   esac

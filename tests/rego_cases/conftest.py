@@ -1,0 +1,69 @@
+"""The Go program that links the pinned OPA: its own cases, planned; and an oracle that answers over a pipe."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SERVICES = Path(__file__).parent.parent / "services"
+PLANNER = Path(__file__).parent / "planner"
+
+
+class Oracle:
+    """Real OPA in one child process: ask plans modules and evaluates them; call runs one builtin."""
+
+    def __init__(self, program: Path) -> None:
+        self.process = subprocess.Popen(
+            [program, "oracle"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """`modules`, `entrypoints`, `inputs`, `data`, `now`, `strict` to `plan` and `results`, or `refused`."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        assert line, f"the oracle ended on {request}"
+        return json.loads(line)
+
+    def call(self, builtin: str, *terms: Any, now: int = 0) -> dict[str, Any]:
+        """One builtin on terms in OPA's own JSON of terms: `term`, `error`, or neither for undefined."""
+        return self.ask(builtin=builtin, args=list(terms), now=now)["call"]
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.wait(timeout=60)
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def rego_planner(tool: Callable[[str], str]) -> Path:
+    """The folder that install.sh made for the present state of the planner's source."""
+    find = 'source "$0"; cd "$1"; key=$(cat go.mod go.sum ./*.go | cksum | tr " " -); echo "$CACHE/rego-planner/$key"'
+    done = subprocess.run(
+        ["bash", "-c", find, SERVICES / "lib.sh", PLANNER], capture_output=True, text=True, check=True
+    )
+    folder = Path(done.stdout.strip())
+    if not (folder / "cases.jsonl").exists():
+        tool("rego-planner")  # skips, or fails where services are required
+    return folder
+
+
+@pytest.fixture(scope="session")
+def opa_cases(rego_planner: Path) -> list[dict[str, Any]]:
+    """OPA's own compliance cases, each with the plan OPA made of it."""
+    with (rego_planner / "cases.jsonl").open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="session")
+def oracle(rego_planner: Path) -> Iterator[Oracle]:
+    answers = Oracle(rego_planner / "planner")
+    yield answers
+    answers.close()
