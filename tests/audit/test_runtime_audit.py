@@ -24,7 +24,7 @@ from maestro.kernel.errors import BadInputError, PortError, UntrustedError
 from maestro.kernel.events import Event
 from maestro.limits.events import DEFAULT_DECLARED, DOCUMENT_CHANGED, RUN_ADMITTED
 from maestro.runtime import BlockingLimits
-from maestro.runtime.audit import AUDITED, AuditLog, Auditor
+from maestro.runtime.audit import AUDITED, AuditLog, EventFollower
 from maestro_adapters.clock import SystemClock
 from maestro_adapters.inprocess import InProcessLeases
 from maestro_adapters.sqlite import SqliteDocuments, SqliteOutbox
@@ -209,7 +209,7 @@ def test_a_fault_of_the_store_enters_nothing(store, log):
 def test_audited_events_are_entered_in_order_and_others_are_not(store, log, events):
     kinds = [DOCUMENT_CHANGED, RUN_ADMITTED, DEFAULT_DECLARED, "mc.other"] * 3
     events.append([event(number, kind) for number, kind in enumerate(kinds)])
-    auditor = Auditor(log, events)
+    auditor = EventFollower(log, events)
     assert auditor.catch_up() == 12
     assert [one for one in ids(store) if one is not None] == list(range(6))
     assert ids(store)[:4] == [0, None, 1, None]
@@ -221,7 +221,7 @@ def test_audited_events_are_entered_in_order_and_others_are_not(store, log, even
 
 def test_which_events_are_audited_can_be_said(store, log, events):
     events.append([event(0), event(1, "mc.other")])
-    Auditor(log, events, types=AUDITED | {"mc.other"}).catch_up()
+    EventFollower(log, events, types=AUDITED | {"mc.other"}).catch_up()
     assert store.size() == 2
 
 
@@ -258,10 +258,10 @@ def test_wherever_it_dies_every_event_is_entered_once(tmp_path_factory, deaths):
         for calls in deaths:
             log = AuditLog(store, SIGNER, Clock(), cosigner=WITNESS)
             try:
-                Auditor(log, Dying(events, calls)).catch_up()
+                EventFollower(log, Dying(events, calls)).catch_up()
             except KeyboardInterrupt:
                 continue
-        Auditor(AuditLog(store, SIGNER, Clock(), cosigner=WITNESS), events).catch_up()
+        EventFollower(AuditLog(store, SIGNER, Clock(), cosigner=WITNESS), events).catch_up()
         assert ids(store) == [*range(10), *[None] * 10]
         assert (store.size(), judged(store).ok) == (10, True)
 
@@ -269,7 +269,7 @@ def test_wherever_it_dies_every_event_is_entered_once(tmp_path_factory, deaths):
 FOLLOW = """
 import sys
 from maestro.audit import LogSigner, Cosigner
-from maestro.runtime.audit import Auditor, AuditLog
+from maestro.runtime.audit import EventFollower, AuditLog
 from maestro_adapters.clock import SystemClock
 from maestro_adapters.sqlite import SqliteOutbox
 from maestro_adapters.sqlite.audit import SqliteAudit
@@ -282,7 +282,7 @@ class Slow(SqliteOutbox):
     def acknowledge(self, consumer, position):
         print(position, flush=True)
         super().acknowledge(consumer, position)
-Auditor(log, Slow(path)).catch_up()
+EventFollower(log, Slow(path)).catch_up()
 """
 
 
@@ -295,7 +295,7 @@ def test_a_killed_follower_goes_on_where_it_stopped(path, store, log, events):
                 process.stdout.readline()
             os.kill(process.pid, signal.SIGKILL)
     assert 0 < store.size() < 20
-    Auditor(log, events).catch_up()
+    EventFollower(log, events).catch_up()
     assert ids(store) == list(range(20))
     assert (store.size(), judged(store).ok) == (20, True)
 
@@ -304,7 +304,7 @@ def test_changes_of_limits_are_the_first_entries(path, store, log, events):
     with closing(SqliteDocuments(path)) as documents:
         limits = BlockingLimits(InProcessLeases(), SystemClock(), documents)
         limits.put({"tenant": "acme", "packageCaps": {"ns/*": 2}}, by="ada")
-    Auditor(log, events).catch_up()
+    EventFollower(log, events).catch_up()
     bodies = [entry.body for entry in store.read()]
     assert [b'"actor":"ada"' in body for body in bodies] == [True, True]
     assert [b"acme/windows" in bodies[0], b"acme/package-caps" in bodies[1]] == [True, True]

@@ -2,18 +2,15 @@
 
 import sqlite3
 from contextlib import closing
-from threading import Lock
 
 import hypothesis
 import pytest
 
-from maestro.audit import EMPTY_ROOT, CompactRange, Draft
-from maestro.audit.entries import Growth
-from maestro.audit.tree import subtrees
+from maestro.audit import EMPTY_ROOT, Draft
 from maestro.kernel.errors import PortError, UntrustedError
 from maestro.ports.audit import StoredEntry
-from maestro.ports.capabilities import Capability
 from maestro.testing.conformance.audit import AuditStoreConformance, draft
+from maestro_adapters.inprocess_audit import InProcessAudit
 from maestro_adapters.sqlite.audit import SqliteAudit, SqliteAuditFile
 
 ORIGIN = "example.org/node-1"
@@ -30,58 +27,11 @@ class TestSqliteAudit(AuditStoreConformance):
         return SqliteAudit(folder / "store.db", ORIGIN)
 
 
-class MemoryAudit:
-    """The port in a list: what the kit says of a store that neither lasts nor is shared."""
-
-    capabilities = frozenset({Capability.BLOCKING, Capability.IN_MEMORY})
-    origin = ORIGIN
-
-    def __init__(self):
-        self._rows, self._places, self._notes, self._lock = [], {}, [], Lock()
-
-    def append(self, drafts, seal):
-        with self._lock:
-            size = self.size()
-            tree = CompactRange(size, self.hashes(subtrees(0, size)))
-            before, growth, rows, new, places = tree.head(), Growth(ORIGIN, tree), [], {}, []
-            for one in drafts:
-                place = {**self._places, **new}.get(one.id)
-                if place is None:
-                    rows.append(growth.add(one))
-                    place = rows[-1].sequence
-                    if one.id is not None:
-                        new[one.id] = place
-                places.append(place)
-            if rows:
-                self._notes.append(seal(self.checkpoint(), before, growth.head()))
-                self._rows += [StoredEntry(row.sequence, row.body, row.hashes) for row in rows]
-                self._places |= new
-            return tuple(places)
-
-    def read(self, first=0, limit=1000):
-        return self._rows[first:][:limit]
-
-    def size(self):
-        return len(self._rows)
-
-    def find(self, id):  # noqa: A002  # as the port spells it
-        return self._places.get(id)
-
-    def hashes(self, nodes):
-        return [self._rows[node.kept_at].hashes[node.level * 32 :][:32] for node in nodes]
-
-    def checkpoint(self):
-        return self._notes[-1] if self._notes else None
-
-    def checkpoints(self):
-        return self._notes
-
-
-class TestMemoryAudit(AuditStoreConformance):
+class TestInProcessAudit(AuditStoreConformance):
     examples = 15
 
     def make(self, clock, folder):
-        return MemoryAudit()
+        return InProcessAudit(ORIGIN)
 
 
 class Forgetful(SqliteAudit):

@@ -6,7 +6,14 @@ import psycopg
 import pytest
 
 from maestro.testing.conformance import DocumentStoreConformance, EventLogConformance, LeaseStoreConformance
-from maestro_adapters.postgres import Database, PostgresDocuments, PostgresLeases, PostgresOutbox
+from maestro.testing.conformance.audit import AuditStoreConformance
+from maestro_adapters.postgres import (
+    Database,
+    PostgresAudit,
+    PostgresDocuments,
+    PostgresLeases,
+    PostgresOutbox,
+)
 from stores.support import ServerClock, ServerMachine
 
 pytestmark = [pytest.mark.services, pytest.mark.xdist_group("postgres")]
@@ -70,3 +77,10 @@ class TestEvents(OnPostgres, EventLogConformance):
 
     def make(self, clock, folder):
         return PostgresOutbox(self.database(folder))
+
+
+class TestAudit(OnPostgres, AuditStoreConformance):
+    examples = 8
+
+    def make(self, clock, folder):
+        return PostgresAudit(self.database(folder), "example.org/node-1")

@@ -241,17 +241,14 @@ def _log(cursor: sqlite3.Cursor, origin: str) -> int:
 
 def _put(cursor: sqlite3.Cursor, log: int, growth: Growth, drafts: Sequence[Draft]) -> tuple[int, ...]:
     """Enter those that are new; where each stands."""
-    places = []
-    for draft in drafts:
-        if draft.id is not None:
-            row = cursor.execute(_FIND, (log, draft.id)).fetchone()
-            if row is not None:
-                places.append(int(row[0]))
-                continue
-        entry = growth.add(draft)
-        cursor.execute(_PUT, (log, entry.sequence, entry.id, entry.body, entry.hashes))
-        places.append(entry.sequence)
-    return tuple(places)
+
+    def find(id: str) -> int | None:  # noqa: A002  # as the port spells it
+        row = cursor.execute(_FIND, (log, id)).fetchone()
+        return None if row is None else int(row[0])
+
+    places, new = growth.enter(drafts, find)
+    cursor.executemany(_PUT, [(log, one.sequence, one.id, one.body, one.hashes) for one in new])
+    return places
 
 
 def _read(cursor: sqlite3.Cursor, log: int, first: int, limit: int) -> list[StoredEntry]:

@@ -360,7 +360,7 @@ def _record(arguments: argparse.Namespace) -> int:
     from contextlib import closing
 
     from maestro.audit import parse_cosigner, parse_log_signer
-    from maestro.runtime.audit import AuditLog, Auditor
+    from maestro.runtime.audit import AuditLog, EventFollower
     from maestro_adapters.clock import SystemClock
     from maestro_adapters.sqlite import SqliteOutbox
     from maestro_adapters.sqlite.audit import SqliteAudit
@@ -375,7 +375,7 @@ def _record(arguments: argparse.Namespace) -> int:
     with closing(SqliteAudit(path, signer.name)) as store, closing(SqliteOutbox(path)) as events:
         log = AuditLog(store, signer, SystemClock(), cosigner=cosigner)
         before = store.size()
-        Auditor(log, events).catch_up()
+        EventFollower(log, events).catch_up()
         size, note = store.size(), log.checkpoint()
     if arguments.json:
         document = {"origin": signer.name, "entered": size - before, "size": size}

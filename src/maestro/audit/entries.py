@@ -7,7 +7,7 @@ kept, hashed and exported; nothing is ever written again from what was read.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -79,6 +79,34 @@ class Growth:
         sequence = self._tree.size
         body = entry_bytes(self._origin, sequence, draft)
         return NewEntry(sequence, draft.id, body, b"".join(self._tree.append(leaf_hash(body))))
+
+    def enter(
+        self, drafts: Sequence[Draft], find: Callable[[str], int | None]
+    ) -> tuple[tuple[int, ...], list[NewEntry]]:
+        """Add those that are new: where each draft stands, and the entries to be kept.
+
+        Args:
+            drafts: in the order of their entry.
+            find: the place of the entry that has this id, among those kept before.
+
+        Raises:
+            BadInputError: one cannot be written down.
+        """
+        places: list[int] = []
+        new: list[NewEntry] = []
+        entered: dict[str, int] = {}
+        for draft in drafts:
+            place = None
+            if draft.id is not None:
+                place = entered.get(draft.id)
+                place = find(draft.id) if place is None else place
+            if place is None:
+                new.append(self.add(draft))
+                place = new[-1].sequence
+            if draft.id is not None:
+                entered[draft.id] = place
+            places.append(place)
+        return tuple(places), new
 
     def head(self) -> TreeHead:
         """Size and root with all that was added."""

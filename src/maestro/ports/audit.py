@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from datetime import datetime
+from typing import Any, Protocol
 
 import msgspec
 
@@ -11,7 +12,45 @@ from maestro.audit.entries import Draft
 from maestro.audit.tree import Node, TreeHead
 from maestro.ports.capabilities import Capability
 
-__all__ = ["AuditStore", "Seal", "StoredEntry"]
+__all__ = ["AuditStore", "Auditor", "Seal", "StoredEntry"]
+
+
+class Auditor(Protocol):
+    """The door to a node's audit log, for any system that has something to account for: swaps, registrations, keys.
+
+    What is told through an event log in the transaction of the change itself needs no door: the log's follower enters
+    it. This one is for what has no such transaction.
+    """
+
+    def append(
+        self,
+        *,
+        actor: str,
+        action: str,
+        subject: str,
+        data: dict[str, Any] | None = None,
+        time: datetime | None = None,
+        id: str | None = None,  # noqa: A002  # as the field of an entry
+    ) -> int:
+        """Enter what somebody did, signed before this returns.
+
+        Args:
+            actor: the identity that did it.
+            action: what was done, a dotted name such as ``mc.edge.bundle.swapped``.
+            subject: what it was done to.
+            data: the rest, JSON-able.
+            time: when it happened, aware; now, when None.
+            id: what is told twice under one id is entered once.
+
+        Returns:
+            The place it has in the log, counted from 0.
+
+        Raises:
+            BadInputError: it cannot be written down; nothing was entered.
+            UntrustedError: ``log_altered``, the log in the store is not as it was signed; nothing was entered.
+            PortError: the store failed.
+        """
+        ...
 
 
 class StoredEntry(msgspec.Struct, frozen=True, gc=False):

@@ -17,7 +17,7 @@ from maestro.ports.audit import AuditStore
 from maestro.ports.clock import Clock
 from maestro.ports.events import EventLog
 
-__all__ = ["AUDITED", "AuditLog", "Auditor"]
+__all__ = ["AUDITED", "AuditLog", "EventFollower"]
 
 AUDITED = frozenset({DOCUMENT_CHANGED, DEFAULT_DECLARED})
 """Types of events that are entered: what changes the rules, not every run that keeps them."""
@@ -139,7 +139,7 @@ class AuditLog:
         return head if note == own else open_checkpoint(note, self.key).head
 
 
-class Auditor:
+class EventFollower:
     """Enters events of an event log into an audit log: in order, each once, going on where it stopped.
 
     It acknowledges after it entered; what a crash in between lets it read again is known by its id.
