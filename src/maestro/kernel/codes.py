@@ -9,6 +9,10 @@ __all__ = ["ERROR_CODES"]
 
 ERROR_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
+        "bad_envelope": (
+            "The record is no change event of the form that was told.",
+            "Send Debezium's JSON envelope, with or without schema.",
+        ),
         "bad_field": ("A field is missing, unknown or of the wrong type.", "Correct the named field."),
         "bad_input": ("A value is not acceptable.", "Correct the named field."),
         "bad_json": ("The text is not strict JSON.", "Send one UTF-8 JSON value, no NaN, not too deep."),
@@ -110,6 +114,10 @@ ERROR_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "untrusted": ("Verification failed.", "Get the artefact from its owner again."),
         "version_conflict": ("The document was changed meanwhile.", "GET it, merge, PUT with the new ETag."),
+        "wrong_type": (
+            "A value of a change is not of its column's type.",
+            "Correct the producer, or register a schema that allows it.",
+        ),
         "wrong_key": (
             "A checkpoint bears no signature of the key.",
             "Use the public key of the one who signed it.",
