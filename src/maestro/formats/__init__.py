@@ -1,1 +1,1 @@
-"""Bytes to values of public formats and back: strict JSON, RFC 9457 problems, CloudEvents. No sockets."""
+"""Bytes to values of public formats and back: strict JSON, RFC 9457 problems, CloudEvents, OPA bundles. No sockets."""
