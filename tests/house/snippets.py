@@ -8,6 +8,8 @@ What a block's info string means:
   `exit=3` after the language: the block's last command must end with that status.
 * ```` ```LANG file=NAME ````: written to that file, not run.
 * ```` ```output ````: what the block before it must have printed; `...` stands for anything.
+* ports 8320 to 8399 stand for ports that are free on this machine: a page names the same ones each time, and may
+  be run beside another page, or beside a reader's own sidecar.
 * any other language shows something and is not run. Other spellings of Python and shell are refused, so that
   nothing escapes by its name.
 
@@ -20,6 +22,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -34,6 +37,7 @@ from house.tree import ROOT
 RUN = {"python", "bash", "console"}
 REFUSED = {"py", "python3", "pycon", "sh", "shell", "zsh", "shell-session", "no-run"}
 SECONDS = 120
+PORT = re.compile(r"\b83[2-9]\d\b")
 STAND_INS = ("apt-get", "brew", "docker", "pip", "pip3", "pipx", "sudo", "uv", "uvx")
 
 # A process that runs the file named on each line of its input and answers `done STATUS`.
@@ -122,6 +126,7 @@ class Page:
         path = [stand_ins(folder / "bin"), Path(sys.executable).parent, os.environ["PATH"]]
         self.environment |= {"PATH": os.pathsep.join(map(str, path)), "HOME": str(home)}
         self.environment |= {"PYTHONPATH": str(self.folder)}
+        self.ports: dict[str, str] = {}
         self.processes: dict[str, subprocess.Popen[str]] = {}
         self.printed = ""
 
@@ -156,19 +161,25 @@ class Page:
         if name := block.options.get("file"):
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(block.text, encoding="utf-8")
+            path.write_text(self.localised(block.text), encoding="utf-8")
         elif block.language == "output":
             assert matches(block.text, self.printed), f"line {block.line}: it printed\n{self.printed}"
         elif block.language in RUN:
             self.execute(block)
 
+    def localised(self, text: str) -> str:
+        """The text with a free port for each port that the page names, the same one all page long."""
+        for named in set(PORT.findall(text)) - self.ports.keys():
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                self.ports[named] = str(free.getsockname()[1])
+        return PORT.sub(lambda found: self.ports[found[0]], text)
+
     def execute(self, block: Block) -> None:
         process = self.process("python" if block.language == "python" else "bash")
         source = self.scripts / f"line-{block.line}"
         out = self.scripts / f"line-{block.line}.out"
-        source.write_text(
-            commands(block.text) if block.language == "console" else block.text, encoding="utf-8"
-        )
+        text = commands(block.text) if block.language == "console" else block.text
+        source.write_text(self.localised(text), encoding="utf-8")
         wanted = block.options.get("exit", "0")
         tail = "" if block.language == "python" else f"\t{wanted}"
         assert process.stdin is not None
@@ -182,6 +193,8 @@ class Page:
         finally:
             timer.cancel()
         self.printed = out.read_text(encoding="utf-8", errors="replace") if out.exists() else ""
+        for named, free in self.ports.items():
+            self.printed = self.printed.replace(free, named)
         told = f"line {block.line}: {answer or 'failed'}, not status {wanted}\n{source.read_text()}{self.printed}"
         assert answer == f"done {wanted}", told
 
