@@ -76,3 +76,6 @@ class InProcessAudit:
     def checkpoints(self) -> Sequence[bytes]:
         """All checkpoints, oldest first."""
         return tuple(self._notes)
+
+    def close(self) -> None:
+        """Nothing to let go of; what is kept stays readable as long as the store is held."""

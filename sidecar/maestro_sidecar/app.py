@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.routing import Route, Router
 
-from maestro_sidecar import documents, operations, runs
+from maestro_sidecar import audit, documents, operations, runs
 from maestro_sidecar.context import Context
 from maestro_sidecar.endpoint import UNMATCHED, Endpoint, Operation
 from maestro_sidecar.hot import HotDecisions
@@ -15,7 +15,12 @@ from maestro_sidecar.refusals import RefusedError
 
 __all__ = ["OPERATIONS", "Application"]
 
-OPERATIONS: Final[tuple[Operation, ...]] = (*runs.OPERATIONS, *documents.OPERATIONS, *operations.OPERATIONS)
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *runs.OPERATIONS,
+    *documents.OPERATIONS,
+    *audit.OPERATIONS,
+    *operations.OPERATIONS,
+)
 """Every operation of the sidecar: what is routed, and what the OpenAPI document tells."""
 
 _ALWAYS = frozenset({"/livez", "/readyz", "/metrics"})

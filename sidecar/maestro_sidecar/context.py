@@ -11,6 +11,7 @@ import attrs
 
 from maestro.runtime.blocking import BlockingLimits
 from maestro_adapters.clock import SystemClock
+from maestro_sidecar.audit_trail import AuditTrail
 from maestro_sidecar.auth import Authenticator
 from maestro_sidecar.logs import Log
 from maestro_sidecar.metrics import Metrics
@@ -77,6 +78,7 @@ class Context:
         metrics: counters.
         log: structured log.
         violations: the standing replay.
+        audit: the node's audit log; ``audit.log.append`` is the door to it.
         closing: undoes the wiring, last part first.
     """
 
@@ -92,6 +94,7 @@ class Context:
     metrics: Metrics
     log: Log
     violations: ViolationWatch
+    audit: AuditTrail
     closing: tuple[Callable[[], object], ...]
 
     def close(self) -> None:

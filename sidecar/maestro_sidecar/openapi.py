@@ -163,7 +163,8 @@ def _tell(schema: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _tag(path: str) -> str:
-    return "limits" if path.startswith("/api/limits/") else "operations"
+    _, root, *rest = path.split("/")
+    return rest[0] if root == "api" and len(rest) > 1 else "operations"
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
@@ -205,7 +206,7 @@ def _problems(operation: Operation) -> dict[int, tuple[str, ...]]:
         found[503] = ["draining", "overloaded", "port_failed"]
         if operation.scopes != "any":
             found[403] = ["not_allowed"]
-    if operation.scopes not in {"", "any"} and operation.path.startswith("/api/limits/"):
+    if operation.scopes not in {"", "any"} and operation.parameters:
         found[400] = ["bad_field", "bad_input", "unknown_parameter"]
     if operation.body is not None:
         found[400] = [

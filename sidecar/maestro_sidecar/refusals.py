@@ -17,6 +17,7 @@ HTTP_CODES: Mapping[str, tuple[int, str, str]] = MappingProxyType(
             "Without tokens only local programs are served.",
         ),
         "draining": (503, "The sidecar is stopping.", "Retry after the time told, at its successor."),
+        "log_empty": (404, "Nothing is entered in the audit log yet.", "Change a limits document first."),
         "malformed_request": (400, "The bytes are not HTTP.", "Send HTTP/1.1."),
         "method_not_allowed": (405, "The path does not offer the method.", "Use one that Allow lists."),
         "no_such_document": (404, "The tenant has no such document.", "PUT one; until then defaults hold."),

@@ -34,6 +34,7 @@ from maestro_sidecar.wiring import wire
 __all__ = ["Started", "serve"]
 
 _REPLAY_EVERY = 1.0
+_AUDIT_EVERY = 1.0
 _BACKLOG = 1024
 
 
@@ -44,11 +45,13 @@ class Started(msgspec.Struct, rename="camel", frozen=True):
         addresses: where it listens: ``http://127.0.0.1:8321``, ``unix:/run/maestro/maestro.sock``.
         token_file: the file that holds the token, when one was made; its content is never told.
         store: the SQLite file, or the kind of store.
+        audit_key: public key of this node's audit log, by which others verify it.
     """
 
     addresses: list[str]
     token_file: str | None
     store: str
+    audit_key: str
 
 
 def serve(settings: Settings, ready: Callable[[Started], None] | None = None) -> int:
@@ -133,7 +136,8 @@ class _Server(uvicorn.Server):
         self.started = True
         self._spawn(self._follow_events())
         self._spawn(self._sweep())
-        started = _started(self._context.settings, self._listeners)
+        self._spawn(self._follow_for_audit())
+        started = _started(self._context, self._listeners)
         self._context.log.info("ready", **msgspec.to_builtins(started))
         if self._ready is not None:
             self._ready(started)
@@ -184,6 +188,12 @@ class _Server(uvicorn.Server):
             except MaestroError as error:
                 context.log.warning("replay_waits", error=str(error))
             await asyncio.sleep(_REPLAY_EVERY)
+
+    async def _follow_for_audit(self) -> None:
+        context = self._context
+        while True:
+            await context.background.run(context.audit.follow)
+            await asyncio.sleep(_AUDIT_EVERY)
 
     async def _sweep(self) -> None:
         seconds = self._context.settings.server.request_timeout_seconds
@@ -298,7 +308,8 @@ def _tls(settings: TlsSettings | None) -> ssl.SSLContext | None:
     return context
 
 
-def _started(settings: Settings, listeners: list[socket.socket]) -> Started:
+def _started(context: Context, listeners: list[socket.socket]) -> Started:
+    settings = context.settings
     addresses = []
     for listener in listeners:
         if listener.family == socket.AF_UNIX:
@@ -312,6 +323,7 @@ def _started(settings: Settings, listeners: list[socket.socket]) -> Started:
         addresses,
         str(settings.token_path) if made else None,
         settings.store_name,
+        str(context.audit.log.key),
     )
 
 

@@ -38,6 +38,7 @@ from maestro.ports.flags import FlagSnapshot
 __all__ = [
     "DEFAULT_PORT",
     "FIXED_SCOPES",
+    "AuditSettings",
     "LogSettings",
     "MetricsSettings",
     "Overrides",
@@ -135,6 +136,20 @@ class LogSettings(Struct, rename="camel", forbid_unknown_fields=True, frozen=Tru
     format: Literal["json"] = "json"
 
 
+class AuditSettings(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+    """The node's audit log.
+
+    Attributes:
+        key: path of its private key; empty: one is made and kept in the state folder.
+        name: of the log, when the key is made; empty: made of the host's name.
+        cosigner: path of a second private key that signs each checkpoint too; empty for none.
+    """
+
+    key: str = ""
+    name: Annotated[str, Meta(pattern=r"^[^\s+\x00-\x1f]{0,200}$")] = ""
+    cosigner: str = ""
+
+
 class MetricsSettings(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
     """``tenants``: how many tenants have a label of their own; the rest count as ``other``."""
 
@@ -152,6 +167,7 @@ class Settings(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
         tokens: who may come in; empty: one is made and kept in ``state``.
         log: level.
         metrics: cardinality.
+        audit: keys.
         state: folder for what is made when the settings name nothing.
     """
 
@@ -162,6 +178,7 @@ class Settings(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
     tokens: tuple[TokenSettings, ...] = ()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
+    audit: AuditSettings = AuditSettings()
     state: str = ""
 
     @property
@@ -179,6 +196,11 @@ class Settings(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
     def token_path(self) -> Path:
         """Where the token is kept that is made when the settings name none."""
         return Path(self.state) / "token"
+
+    @property
+    def audit_key_path(self) -> Path:
+        """Where the private key of the node's audit log is."""
+        return Path(self.audit.key) if self.audit.key else Path(self.state) / "audit.key"
 
 
 class Overrides(Struct, frozen=True):

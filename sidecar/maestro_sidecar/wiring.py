@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 import attrs
 
@@ -13,6 +14,8 @@ from maestro.ports.events import EventLog
 from maestro.ports.leases import LeaseStore
 from maestro.runtime.blocking import BlockingLimits
 from maestro_adapters.clock import SystemClock
+from maestro_sidecar.audit_keys import KeptCheckpoint, node_cosigner, node_signer
+from maestro_sidecar.audit_trail import AuditTrail, NodeAudit
 from maestro_sidecar.auth import Authenticator, made_token
 from maestro_sidecar.context import Context, Gate, Workers
 from maestro_sidecar.logs import Log
@@ -28,6 +31,12 @@ _KEPT_EVENTS = 20_000
 """Of a store in memory: the replay reads them within a second or two, and they are all that could grow."""
 
 
+def _audit_in_memory(name: str) -> NodeAudit:
+    from maestro_adapters.inprocess_audit import InProcessAudit
+
+    return InProcessAudit(name)
+
+
 @attrs.frozen
 class Stores:
     """One opening of the stores.
@@ -37,12 +46,14 @@ class Stores:
         documents: of tenants.
         events: the log of both.
         closing: lets go of files, in this order.
+        audit: opens the node's log of that name beside the others.
     """
 
     leases: LeaseStore
     documents: DocumentStore
     events: EventLog
     closing: tuple[Callable[[], object], ...]
+    audit: Callable[[str], NodeAudit] = _audit_in_memory
 
 
 def open_stores(settings: Settings) -> Callable[[], Stores]:
@@ -94,6 +105,8 @@ def wire(
     metrics = Metrics(settings.metrics.tenants)
     violations = ViolationWatch(background.events, log)
     metrics.watch(_held(background.leases), violations)
+    audit = _audit_trail(settings, background, clock, log)
+    metrics.registry.register(audit)
     _warn_of_clear_tokens(server, log)
     return Context(
         settings=settings,
@@ -108,10 +121,12 @@ def wire(
         metrics=metrics,
         log=log,
         violations=violations,
+        audit=audit,
         closing=(
             *reading.closing,
             *writing.closing,
             *background.closing,
+            audit.store.close,
             decides.close,
             admits.close,
             aside.close,
@@ -135,6 +150,22 @@ def _authenticator(settings: Settings) -> Authenticator:
     return Authenticator(tokens, socket_scope=settings.server.socket_scope, open_to_all=open_to_all)
 
 
+def _audit_trail(settings: Settings, stores: Stores, clock: SystemClock, log: Log) -> AuditTrail:
+    signer = node_signer(settings)
+    kept = None
+    if settings.store.kind != "memory":
+        kept = KeptCheckpoint(Path(settings.state) / f"audit-{signer.key_id.hex()}.checkpoint")
+    return AuditTrail(
+        stores.audit(signer.name),
+        signer,
+        clock,
+        events=stores.events,
+        log=log,
+        cosigner=node_cosigner(settings),
+        kept=kept,
+    )
+
+
 def _held(leases: LeaseStore) -> Callable[[], Mapping[str, int]]:
     return leases.held
 
@@ -149,20 +180,37 @@ def _memory() -> Callable[[], Stores]:
 
 def _sqlite(settings: Settings) -> Stores:
     from maestro_adapters.sqlite import SqliteDocuments, SqliteLeases, SqliteOutbox
+    from maestro_adapters.sqlite.audit import SqliteAudit
 
     path = settings.store_path
     leases = SqliteLeases(path)
     documents, events = SqliteDocuments(path), SqliteOutbox(path)
-    return Stores(leases, documents, events, (leases.close, documents.close, events.close))
+    return Stores(
+        leases,
+        documents,
+        events,
+        (leases.close, documents.close, events.close),
+        lambda name: SqliteAudit(path, name),
+    )
 
 
 def _postgres(settings: Settings) -> Callable[[], Stores]:
     """One pool of connections for all: its users wait for a server, not for one another."""
-    from maestro_adapters.postgres import Database, PostgresDocuments, PostgresLeases, PostgresOutbox
+    from maestro_adapters.postgres import (
+        Database,
+        PostgresAudit,
+        PostgresDocuments,
+        PostgresLeases,
+        PostgresOutbox,
+    )
 
     database = Database(settings.store.url, size=_SERVER_THREADS + 2)
     stores = Stores(
-        PostgresLeases(database), PostgresDocuments(database), PostgresOutbox(database), (database.close,)
+        PostgresLeases(database),
+        PostgresDocuments(database),
+        PostgresOutbox(database),
+        (database.close,),
+        partial(PostgresAudit, database),
     )
     stores = _with_leases(settings, stores)
     return lambda: stores

@@ -41,8 +41,9 @@ def test_it_serves_until_ctrl_c(serving, tmp_path):
         text += process.stdout.readline()
         assert process.poll() is None
     started = json.loads(text)
-    assert started.keys() == {"addresses", "tokenFile", "store"}
+    assert started.keys() == {"addresses", "tokenFile", "store", "auditKey"}
     assert started["store"] == str(tmp_path / "s.db")
+    assert started["auditKey"] == (tmp_path / "state" / "audit.key.pub").read_text().strip()
     with urllib.request.urlopen(f"{started['addresses'][0]}/livez") as answer:
         assert answer.status == 200
     process.send_signal(signal.SIGINT)
@@ -58,7 +59,7 @@ def served(monkeypatch, tmp_path):
     def serve(settings, ready):
         seen.append(settings)
         token = None if settings.server.auth == "none" else "/state/to ken"
-        ready(Started(["http://127.0.0.1:1", "unix:/run/m.sock"], token, "memory"))
+        ready(Started(["http://127.0.0.1:1", "unix:/run/m.sock"], token, "memory", "node-1+key"))
         return 0
 
     monkeypatch.setattr(server, "serve", serve)
@@ -85,11 +86,14 @@ def test_it_tells_where_the_token_is_and_how_to_use_it(maestro, served):
     out = maestro("serve").out
     assert "the token is in /state/to ken\n" in out
     assert "$(cat '/state/to ken')" in out
+    assert "verified by node-1+key\n" in out
 
 
 def test_a_socket_alone_has_no_curl_line(maestro, monkeypatch, tmp_path):
     monkeypatch.setenv("MAESTRO_STATE", str(tmp_path))
-    monkeypatch.setattr(server, "serve", lambda _, ready: ready(Started(["unix:/s"], None, "memory")) or 0)
+    monkeypatch.setattr(
+        server, "serve", lambda _, ready: ready(Started(["unix:/s"], None, "memory", "node-1+key")) or 0
+    )
     assert "curl" not in maestro("serve").out
 
 

@@ -116,6 +116,7 @@ def _lines(started: Started) -> Iterator[str]:
     if started.token_file is not None:
         yield f"the token is in {started.token_file}"
         token = f'-H "Authorization: Bearer $(cat {shlex.quote(started.token_file)})" '
+    yield f"the audit log of this node is verified by {started.audit_key}"
     address = started.addresses[0]
     if address.startswith("http"):
         yield f"try: curl {token}'{address}/api/limits/windows?tenant=acme'"

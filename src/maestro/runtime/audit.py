@@ -35,15 +35,24 @@ class AuditLog:
         store: where the log is kept.
         signer: the log's key; its name is that of the log.
         clock: the wall clock, for entries without a time of their own and for cosignatures.
+        signed: the newest checkpoint that the key signed before, if it was kept outside of the store: then the log
+            must still begin with it, also after a restart.
         cosigner: a second key that signs every checkpoint too. It proves more the further from the first it is kept;
             see ``maestro.audit.cosign`` for one that runs elsewhere.
 
     Raises:
         BadInputError: the key is another log's.
+        UntrustedError: ``signed`` is no checkpoint of this key.
     """
 
     def __init__(
-        self, store: AuditStore, signer: LogSigner, clock: Clock, *, cosigner: Cosigner | None = None
+        self,
+        store: AuditStore,
+        signer: LogSigner,
+        clock: Clock,
+        *,
+        cosigner: Cosigner | None = None,
+        signed: bytes | None = None,
     ) -> None:
         if signer.name != store.origin:
             raise BadInputError(
@@ -55,7 +64,8 @@ class AuditLog:
         self._signer = signer
         self._cosigner = cosigner
         self._clock = clock
-        self._signed: tuple[bytes | None, TreeHead] = (None, _EMPTY)
+        head = _EMPTY if signed is None else open_checkpoint(signed, signer.key).head
+        self._signed: tuple[bytes | None, TreeHead] = (signed, head)
 
     @property
     def origin(self) -> str:
@@ -124,7 +134,9 @@ class AuditLog:
 
     def _require_as_signed(self, last: bytes | None, before: TreeHead) -> None:
         """The new tree grows from ``before``; if that was signed, the new checkpoint is consistent with the old."""
-        if self._head_of(last) != before or before.size < self._signed[1].size:
+        signed = self._signed[1]
+        forked = before.size < signed.size or (before.size == signed.size and before != signed)
+        if forked or self._head_of(last) != before:
             raise UntrustedError(
                 f"The log {self.origin} in the store is not the one that was signed last.",
                 code="log_altered",
