@@ -45,13 +45,15 @@ def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def reasons() -> Iterator[type[StrEnum]]:
-    """The reasons of every system: the enumerations in `maestro.ROOM.reasons` that carry meaning and remedy."""
+    """The reasons of every system: enumerations in `maestro.ROOM.reasons` or `….SOME_reasons` with meaning and remedy."""
     for room in pkgutil.iter_modules(maestro.__path__, "maestro."):
-        if room.ispkg and importlib.util.find_spec(f"{room.name}.reasons"):
-            module = importlib.import_module(f"{room.name}.reasons")
-            for found in vars(module).values():
-                if inspect.isclass(found) and found.__module__ == module.__name__:
-                    yield found
+        path = importlib.util.find_spec(room.name).submodule_search_locations
+        for each in pkgutil.iter_modules(path, f"{room.name}.") if room.ispkg else ():
+            if each.name.endswith((".reasons", "_reasons")):
+                module = importlib.import_module(each.name)
+                for found in vars(module).values():
+                    if inspect.isclass(found) and found.__module__ == module.__name__:
+                        yield found
 
 
 def of_system(kind: type[StrEnum]) -> str:
@@ -65,7 +67,7 @@ def render() -> dict[str, str]:
     for kind in sorted(others, key=lambda kind: kind.__module__):
         what = inspect.getdoc(kind).splitlines()[0]
         sections += [
-            f"## Reasons of `{kind.__module__.removesuffix('.reasons')}`\n\n{what}\n",
+            f"## Reasons of `{kind.__module__.rpartition('.')[0]}`\n\n{what}\n",
             of_system(kind),
         ]
     sections += [

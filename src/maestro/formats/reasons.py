@@ -7,7 +7,7 @@ from typing import Self
 
 from maestro.kernel.errors import UntrustedError
 
-__all__ = ["BundleReason", "refused"]
+__all__ = ["BundleReason", "reason_of", "refused"]
 
 _REBUILD = "Build the bundle again, with 'maestro edge publish' or 'opa build'."
 
@@ -126,3 +126,11 @@ class BundleReason(StrEnum):
 def refused(reason: BundleReason, message: str) -> UntrustedError:
     """The error that says so."""
     return UntrustedError(message, code=reason.value, remedy=reason.remedy)
+
+
+def reason_of(error: UntrustedError) -> BundleReason:
+    """The reason of an error that ``refused`` made."""
+    return _BY_CODE[error.code]
+
+
+_BY_CODE = {each.value: each for each in BundleReason}

@@ -99,6 +99,10 @@ def test_no_damage_makes_the_reader_fail_otherwise_than_by_a_reason(junk, at, ch
             read_bundle(data)
 
 
+def test_a_name_that_no_archive_can_hold_is_not_written():
+    assert reason_of(canonical_tar, {"a" * 101: b""}) is BundleReason.ENTRY_NAME
+
+
 def test_leading_slash_and_dot_are_no_part_of_a_name():
     packed = archive(("/.manifest", MANIFEST), (entry("./", type=tarfile.DIRTYPE), b""), ("./limits/x", b"1"))
     assert list(read_bundle(packed).files) == [".manifest", "limits/x"]

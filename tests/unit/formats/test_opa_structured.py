@@ -94,6 +94,7 @@ YAML = {
     b"a: [\n": None,
     b"\xff": None,
     b"[" * 5000: None,
+    b"[" * 300 + b"]" * 300: None,
     b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(b"%c: &%c [%s]\n" % (c, c, b",".join([b"*%c" % (c - 1)] * 9)) for c in range(ord("b"), ord("k"))): None,
 }  # fmt: skip
 
