@@ -72,6 +72,14 @@ ERROR_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "The run holds a slot for another package.",
             "Use another run id, or release it.",
         ),
+        "source_refused": (
+            "What a bundle source offered is no such file, is too long, or leads to a place that is not allowed.",
+            "Correct what the source offers, or its address.",
+        ),
+        "source_unreachable": (
+            "The bundle source does not answer as it should.",
+            "See that it runs; the edge asks again by itself.",
+        ),
         "sqlite_too_old": (
             "This Python's SQLite lacks what the store needs.",
             "Use a Python built with a newer SQLite.",
