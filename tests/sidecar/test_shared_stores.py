@@ -106,6 +106,29 @@ def test_the_cap_holds_over_both(nodes):
     assert one.ask("GET", "/readyz")[0] == two.ask("GET", "/readyz")[0] == 200
 
 
+def test_each_node_enters_what_any_of_them_changed_in_a_log_of_its_own(nodes):
+    tenant = f"t-{uuid.uuid4()}"
+    assert nodes[0].ask("PUT", "/api/limits/package-caps", {"tenant": tenant, "maxConcurrent": 3})[0] == 201
+
+    def subjects(node):
+        first, seen = 0, set()
+        while first is not None:
+            page = node.ask("GET", f"/api/audit/entries?first={first}")[2]
+            seen |= {json.loads(one["entry"])["subject"] for one in page["entries"]}
+            first = page.get("next")
+        return seen
+
+    assert f"{tenant}/package-caps" in subjects(nodes[0])
+    for _ in range(300):
+        if f"{tenant}/package-caps" in subjects(nodes[1]):
+            break
+        threading.Event().wait(0.1)
+    else:
+        pytest.fail("the other node did not enter it")
+    origins = {node.ask("GET", "/api/audit/log")[2]["origin"] for node in nodes}
+    assert len(origins) == 2
+
+
 def test_nothing_that_is_told_holds_a_password(service):
     url = service("postgres").replace("postgres@", "postgres:secret@", 1)
     settings = load(
