@@ -10,7 +10,6 @@ from maestro.kernel.errors import BadInputError
 __all__ = ["EPOCH", "epoch_seconds", "format_instant", "from_epoch_seconds", "parse_instant", "require_aware"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SECOND = timedelta(seconds=1)
 
 # RFC 3339 section 5.6 date-time; datetime.fromisoformat alone also takes ISO week dates and basic forms.
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -57,7 +56,8 @@ def format_instant(instant: datetime) -> str:
 
 def epoch_seconds(instant: datetime) -> int:
     """Whole seconds since 1970-01-01T00:00:00Z, rounded down."""
-    return (instant - EPOCH) // _SECOND
+    since = instant - EPOCH  # days are floored, so that seconds and microseconds are never negative
+    return since.days * 86_400 + since.seconds
 
 
 def from_epoch_seconds(seconds: int) -> datetime:

@@ -20,28 +20,34 @@ _PATTERN = re.compile(rf"\*|(?:{_SEGMENT}/){{1,3}}\*|{_SEGMENT}(?:/{_SEGMENT}){{
 
 def require_tenant(name: str, field: str = "tenant") -> str:
     """Return the tenant's name, or raise BadInputError naming the field."""
-    return _require(_TENANT, name, field, "Use 1 to 128 of A-Z a-z 0-9 . _ ~ -")
+    if not _fits(_TENANT, name):
+        raise _refused(name, field, "Use 1 to 128 of A-Z a-z 0-9 . _ ~ -")
+    return name
 
 
 def require_run(name: str, field: str = "run") -> str:
     """Return the run id, or raise BadInputError naming the field."""
-    return _require(_RUN, name, field, "Use 1 to 128 of A-Z a-z 0-9 . _ : ~ -")
+    if _RUN.fullmatch(name) is None:  # no two runs have the same id, so there is nothing to remember
+        raise _refused(name, field, "Use 1 to 128 of A-Z a-z 0-9 . _ : ~ -")
+    return name
 
 
 def require_package(name: str, field: str = "package") -> str:
     """Return the package's name (``a``, ``ns/a``, at most four segments), or raise BadInputError."""
-    return _require(_PACKAGE, name, field, "Use a name such as ns/a: 1 to 4 segments of A-Z a-z 0-9 . _ ~ -")
+    if not _fits(_PACKAGE, name):
+        raise _refused(name, field, "Use a name such as ns/a: 1 to 4 segments of A-Z a-z 0-9 . _ ~ -")
+    return name
 
 
 def require_package_pattern(pattern: str, field: str) -> str:
     """Return a key of ``packageCaps``: an exact name, ``ns/*`` or ``*``, or raise BadInputError."""
-    return _require(_PATTERN, pattern, field, "Use an exact name (ns/a), a namespace (ns/*) or *.")
+    if _PATTERN.fullmatch(pattern) is None:
+        raise _refused(pattern, field, "Use an exact name (ns/a), a namespace (ns/*) or *.")
+    return pattern
 
 
-def _require(allowed: re.Pattern[str], name: str, field: str, remedy: str) -> str:
-    if not _fits(allowed, name):
-        raise BadInputError("is not a valid name.", field=field, value=name or '""', remedy=remedy)
-    return name
+def _refused(name: str, field: str, remedy: str) -> BadInputError:
+    return BadInputError("is not a valid name.", field=field, value=name or '""', remedy=remedy)
 
 
 @lru_cache(maxsize=4096)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from datetime import datetime
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from maestro.calendar import TZDATA_VERSION
-from maestro.kernel.instants import epoch_seconds, from_epoch_seconds
+from maestro.kernel.instants import epoch_seconds
 from maestro.limits.decision import Decision, Deny
-from maestro.limits.documents import WindowItem
-from maestro.limits.messages import duration, next_opening, plural
+from maestro.limits.messages import duration, plural
+from maestro.limits.openings import Opening
 from maestro.limits.policy import LimitsPolicy
 from maestro.limits.reasons import DenyReason
 from maestro.ports.leases import Caps, Usage
@@ -53,7 +54,12 @@ def decide(
         enforced = tuple(deny for deny in denies if deny.reason is DenyReason.TENANT_CAP)
         shadow = tuple(deny for deny in denies if deny.reason is not DenyReason.TENANT_CAP)
         opens_at = None
-    why = " ".join(deny.message for deny in enforced) or _why_allowed(policy, package, usage or _NO_USAGE)
+    if len(enforced) == 1:
+        why = enforced[0].message
+    else:
+        why = " ".join([deny.message for deny in enforced]) or _why_allowed(
+            policy, package, usage or _NO_USAGE
+        )
     return _verdict(policy, now, enforced, shadow, opens_at, why)
 
 
@@ -88,12 +94,10 @@ def _verdict(
     opens_at: datetime | None,
     explanation: str,
 ) -> Decision:
-    retries = [deny.retry_after for deny in denies]
-    retry_after = None if not retries or None in retries else max(s for s in retries if s is not None)
     return Decision(
         not denies,
         denies,
-        retry_after,
+        _greatest(denies) if denies else None,
         opens_at,
         policy.source,
         policy.revision,
@@ -102,6 +106,16 @@ def _verdict(
         explanation,
         shadow,
     )
+
+
+def _greatest(denies: tuple[Deny, ...]) -> int | None:
+    """The greatest ``retry_after``; None when one of them opens by nothing."""
+    greatest = 0
+    for deny in denies:
+        if deny.retry_after is None:
+            return None
+        greatest = max(greatest, deny.retry_after)
+    return greatest
 
 
 def admits(policy: LimitsPolicy, now: datetime, expected: float | None) -> bool:
@@ -131,62 +145,48 @@ def _calendar_denies(
     until = schedule.open_until(at)
     begins = at + (now.microsecond > 0)  # a run that starts within a second ends within one too
     fit = _must_fit(policy, expected)
-    in_cutoff = until is not None and at >= until - policy.cutoff
-    too_long = until is not None and begins + fit > until
-    if until is not None and not in_cutoff and not too_long:
+    if until is not None and at < until - policy.cutoff and begins + fit <= until:
         return [], None
-    advice = _next_opening(policy, now, begins, fit)
-    denies = []
-    if (closure := schedule.closure_at(at)) is not None:
-        because = f" ({closure.reason})" if closure.reason else ""
-        denies.append(
-            advice.deny(DenyReason.CLOSURE, f"Runs of {policy.tenant} are stopped by a closure{because}")
-        )
-    if not schedule.in_window(at):
-        why = f"Runs of {policy.tenant} may not start outside its run windows"
-        denies.append(advice.deny(DenyReason.OUTSIDE_RUN_WINDOW, why))
+    opens = schedule.next_opening(begins, cutoff=policy.cutoff, fit=fit)
+    opening, retry_after = policy.opening(opens), None if opens is None else opens - at
+    opens_at = None if opening.at is UNSET else opening.at
     if until is not None:
-        closes = f"the run window of {policy.tenant} closes in {duration(until - at)}"
-        if in_cutoff:
-            why = f"No new run may start because {closes}"
-            denies.append(advice.deny(DenyReason.OUTSIDE_RUN_WINDOW, why, cutoff=True))
-        if too_long:
-            why = f"The run would take {duration(fit)} but {closes}"
-            denies.append(advice.deny(DenyReason.WINDOW_TOO_SHORT, why))
-    return denies, advice.opens_at
+        return _late_denies(policy, opening, retry_after, until - at, fit, begins - at), opens_at
+    denies = []
+    if schedule.closures and (closure := schedule.closure_at(at)) is not None:
+        because = f" ({closure.reason})" if closure.reason else ""
+        why = f"Runs of {policy.tenant} are stopped by a closure{because}; {opening.words}."
+        denies.append(_calendar_deny(DenyReason.CLOSURE, why, opening, retry_after))
+    if not denies or not schedule.in_window(at):
+        denies.append(_calendar_deny(DenyReason.OUTSIDE_RUN_WINDOW, opening.outside, opening, retry_after))
+    return denies, opens_at
 
 
-class _Advice(Struct, frozen=True, gc=False):
-    """When to come back: what all calendar denies of one decision say alike."""
-
-    opens_at: datetime | None
-    retry_after: int | None
-    window: WindowItem | UnsetType
-    timezone: str
-
-    def deny(self, reason: DenyReason, why: str, *, cutoff: bool | UnsetType = UNSET) -> Deny:
-        return Deny(
-            reason,
-            f"{why}; {next_opening(self.opens_at, self.timezone)}.",
-            self.retry_after,
-            opens_at=UNSET if self.opens_at is None else self.opens_at,
-            window=self.window,
-            timezone=self.timezone,
-            cutoff=cutoff,
-        )
+def _late_denies(
+    policy: LimitsPolicy, opening: Opening, retry_after: int | None, left: int, fit: int, begins: int
+) -> list[Deny]:
+    """The denies of an open time that has ``left`` seconds: cutoff, and a run that does not fit any more."""
+    denies = []
+    closes = f"the run window of {policy.tenant} closes in {duration(left)}"
+    if left <= policy.cutoff:
+        why = f"No new run may start because {closes}; {opening.words}."
+        denies.append(_calendar_deny(DenyReason.OUTSIDE_RUN_WINDOW, why, opening, retry_after, cutoff=True))
+    if begins + fit > left:
+        why = f"The run would take {duration(fit)} but {closes}; {opening.words}."
+        denies.append(_calendar_deny(DenyReason.WINDOW_TOO_SHORT, why, opening, retry_after))
+    return denies
 
 
-def _next_opening(policy: LimitsPolicy, now: datetime, begins: int, fit: int) -> _Advice:
-    schedule = policy.schedule
-    opening = schedule.next_opening(begins, cutoff=policy.cutoff, fit=fit)
-    if opening is None:
-        return _Advice(None, None, UNSET, policy.timezone)
-    opens_at = from_epoch_seconds(opening)
-    retry_after = math.ceil((opens_at - now).total_seconds())
-    window = schedule.window_at(opening)
-    if window is None or schedule.windows is None:
-        return _Advice(opens_at, retry_after, UNSET, policy.timezone)
-    return _Advice(opens_at, retry_after, policy.items[schedule.windows.index(window)], window.timezone)
+def _calendar_deny(
+    reason: DenyReason,
+    message: str,
+    opening: Opening,
+    retry_after: int | None,
+    *,
+    cutoff: bool | UnsetType = UNSET,
+) -> Deny:
+    deny = Deny(reason, message, retry_after, opening.at, opening.window, opening.timezone)
+    return deny if cutoff is UNSET else replace(deny, cutoff=cutoff)
 
 
 def _cap_denies(policy: LimitsPolicy, package: str, usage: Usage) -> list[Deny]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 import attrs
 from msgspec import UNSET
@@ -29,8 +31,12 @@ from maestro.limits.documents import (
     encode_document,
     split_limits,
 )
+from maestro.limits.openings import Opening, opening_at
 
 __all__ = ["LimitsPolicy", "compile_file", "compile_policy"]
+
+_OPENINGS = 64
+"""Openings kept ready a policy: those of the weeks to come, seldom more."""
 
 
 @attrs.frozen
@@ -50,6 +56,7 @@ class LimitsPolicy:
             and may, having no caps that would need a count.
         source: where the documents came from.
         revision: names them.
+        opening: what denies say of an opening, by its instant in seconds since the epoch; None: none is planned.
     """
 
     tenant: str
@@ -63,6 +70,13 @@ class LimitsPolicy:
     open_when_unavailable: bool
     source: Source
     revision: str
+    # A memo from the instant of an opening, in seconds. It holds no reference to the policy, so that is freed at once.
+    opening: Callable[[int | None], Opening] = attrs.field(init=False, repr=False, eq=False)
+
+    @opening.default
+    def _memo_of_openings(self) -> Callable[[int | None], Opening]:
+        told = partial(opening_at, self.tenant, self.schedule, self.items, self.timezone)
+        return lru_cache(maxsize=_OPENINGS)(told)
 
     @property
     def restricted(self) -> bool:

@@ -67,7 +67,7 @@ def parse_request(body: bytes) -> DecisionRequest:
     require_package(request.package)
     if request.run is not UNSET:
         require_run(request.run)
-    if request.ts is not UNSET:
+    if request.ts is not UNSET and not (request.ts.tzinfo is UTC and 2000 <= request.ts.year < 2100):
         ts = in_judged_years(request.ts)
         if ts is not request.ts:
             request = msgspec.structs.replace(request, ts=ts)
