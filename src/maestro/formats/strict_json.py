@@ -34,7 +34,7 @@ def decode(body: bytes, shape: type[T], *, limit: int = BODY_LIMIT) -> T:
     return convert(loads(body, limit=limit), shape)
 
 
-def loads(body: bytes, *, limit: int = BODY_LIMIT) -> Any:
+def loads(body: bytes, *, limit: int = BODY_LIMIT, depth: int = DEPTH_LIMIT) -> Any:
     """Parse strict JSON to plain Python values.
 
     A number without a fraction (``20.0``) becomes an int, since JSON has one kind of number.
@@ -56,7 +56,7 @@ def loads(body: bytes, *, limit: int = BODY_LIMIT) -> Any:
             code="bad_json",
             remedy="Encode it as UTF-8.",
         ) from error
-    _check_depth(text)
+    _check_depth(text, depth)
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_number)
     except json.JSONDecodeError as error:
@@ -82,15 +82,15 @@ def convert(raw: Any, shape: type[T]) -> T:
         raise _bad_field(str(error), raw) from error
 
 
-def _check_depth(text: str) -> None:
+def _check_depth(text: str, most: int) -> None:
     depth = 0
     for bracket in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', text):
         mark = bracket.group()
         if mark in "[{":
             depth += 1
-            if depth > DEPTH_LIMIT:
+            if depth > most:
                 raise BadInputError(
-                    f"The JSON text nests deeper than {DEPTH_LIMIT} levels.",
+                    f"The JSON text nests deeper than {most} levels.",
                     code="bad_json",
                     remedy="Flatten it.",
                 )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from maestro.kernel.errors import BadInputError
-from maestro.lake.contracts.arrow.compare import compare as compare_arrow
 from maestro.lake.contracts.contract import Contract, Format, load_contract
-from maestro.lake.contracts.findings import Finding
 from maestro.lake.contracts.verdict import Direction, Mode, Verdict, Violation
 
 __all__ = ["Given", "check", "parse_mode"]
@@ -48,30 +46,14 @@ def check(
     for number, each in enumerate(earlier[first:], start=first + 1):
         version = number if len(earlier) > 1 else None
         for direction in judged_by.directions or _BOTH:
-            for finding in compare(contract, each, direction):
+            reader, writer = (contract, each) if direction == "backward" else (each, contract)
+            for finding in reader.reads(writer):
                 told = finding.told(direction, version)
                 if finding.rule.advises or (finding.rule.breaks and judged_by is Mode.NONE):
                     advice.append(told)
                 elif finding.rule.breaks:
                     violations.append(told)
     return Verdict.of(judged_by, violations, advice)
-
-
-def compare(new: Contract, old: Contract, direction: Direction) -> Iterator[Finding]:
-    """Every difference that the reader of this direction meets, also those that break nobody.
-
-    Raises:
-        BadInputError: the schemas are of different formats.
-    """
-    if new.format is not old.format:
-        raise BadInputError(
-            f"is {new.format}, and the schema it follows is {old.format}.",
-            field="format",
-            code="format_differs",
-            remedy="Compare schemas of one format; another format is another subject.",
-        )
-    reader, writer = (new, old) if direction == "backward" else (old, new)
-    yield from compare_arrow(reader.schema, writer.schema)
 
 
 def parse_mode(mode: Mode | str) -> Mode:

@@ -28,4 +28,4 @@ class Finding:
     def told(self, direction: Direction, version: int | None) -> Violation:
         """The finding as a verdict tells it."""
         remedy = self.remedy or self.rule.remedy
-        return Violation(self.path, self.rule.value, self.message, remedy, direction, version)
+        return Violation(self.path or "/", self.rule.value, self.message, remedy, direction, version)

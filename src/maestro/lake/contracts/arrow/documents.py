@@ -11,13 +11,12 @@ from typing import Any
 
 import msgspec
 
-from maestro.formats.strict_json import convert, loads
+from maestro.formats.strict_json import convert
 from maestro.kernel.errors import BadInputError
 from maestro.lake.contracts.arrow.model import ArrowField, ArrowSchema, ArrowType, unique_fields
 from maestro.lake.contracts.arrow.notation import parse_type
-from maestro.lake.contracts.limits import SCHEMA_LIMIT
 
-__all__ = ["dump_schema", "is_arrow_document", "parse_schema"]
+__all__ = ["dump_schema", "is_arrow_document", "is_arrow_file", "parse_schema"]
 
 _UNITS = {"SECOND": "s", "MILLISECOND": "ms", "MICROSECOND": "us", "NANOSECOND": "ns"}
 _INTERVALS = {"YEAR_MONTH": "month", "DAY_TIME": "day_time", "MONTH_DAY_NANO": "month_day_nano"}
@@ -51,20 +50,23 @@ def is_arrow_document(raw: Any) -> bool:
     return isinstance(raw.get("fields"), list) and "type" not in raw and "$schema" not in raw
 
 
-def parse_schema(data: bytes) -> ArrowSchema:
-    """The schema of a document or file.
+def is_arrow_file(data: bytes) -> bool:
+    """Whether bytes begin as a Parquet file, an Arrow file or an Arrow stream does."""
+    return data.startswith((b"PAR1", b"ARROW1", b"\xff\xff\xff\xff"))
+
+
+def parse_schema(given: Any) -> ArrowSchema:
+    """The schema of a document, as parsed JSON, or of a file's bytes.
 
     Raises:
         BadInputError: neither; names the field and what is the matter with it.
-        ImportError: the bytes are those of a Parquet or Arrow file, and pyarrow is not installed.
+        ImportError: bytes were given, and pyarrow is not installed.
     """
-    if data[:4] == b"PAR1" or data[:6] == b"ARROW1" or data[:4] == b"\xff\xff\xff\xff":
+    if isinstance(given, bytes):
         from maestro.lake.contracts.arrow.bridge import schema_of_file
 
-        return schema_of_file(data)
-    raw = loads(data, limit=SCHEMA_LIMIT)
-    if isinstance(raw, dict) and isinstance(raw.get("schema"), dict):
-        raw = raw["schema"]
+        return schema_of_file(given)
+    raw = given.get("schema", given) if isinstance(given, dict) else given
     if not is_arrow_document(raw):
         raise BadInputError(
             "is not an Arrow schema.",
