@@ -45,6 +45,17 @@ rego_planner() {
   rm -rf "${CACHE:?}/rego-planner/$key"
   mv "$made" "$CACHE/rego-planner/$key"
 }
+# jars NAME PATTERN: what NAME/pom.xml asks for, kept under the cache until the pom changes.
+jars() {
+  local folder=$CACHE/$1/jars
+  # shellcheck disable=SC2086
+  if ls $folder/$2 >/dev/null 2>&1 && cmp -s "$HERE/$1/pom.xml" "$CACHE/$1/pom.xml"; then return 0; fi
+  need mvn java
+  rm -rf "$folder"
+  mvn -B -q -f "$HERE/$1/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
+    -DoutputDirectory="$folder" >&2
+  cp "$HERE/$1/pom.xml" "$CACHE/$1/pom.xml"
+}
 for name in "$@"; do
   began=$(date +%s)
   case $name in
@@ -56,6 +67,8 @@ for name in "$@"; do
     redis) apt redis-server ;;
     faketime) apt faketime ;;
     prometheus) apt prometheus prometheus-alertmanager ;;
+    kafka) jars kafka 'kafka_2.13-*.jar' ;;
+    debezium) jars debezium 'debezium-embedded-*.jar' ;;
     opa) go_tool opa "github.com/open-policy-agent/opa@$OPA" ;;
     rego-planner) rego_planner ;;
     toxiproxy) go_tool server "github.com/Shopify/toxiproxy/v2/cmd/server@$TOXIPROXY" toxiproxy-server ;;

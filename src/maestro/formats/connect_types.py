@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from maestro.kernel.errors import BadInputError, shown
-from maestro.kernel.instants import EPOCH, parse_instant
+from maestro.kernel.instants import EPOCH
 
 __all__ = ["UNITS", "WireType", "decimal_of", "read_value", "wire_types"]
 
@@ -31,10 +31,12 @@ class WireType(msgspec.Struct, frozen=True, gc=False):
     """What a column's JSON values are.
 
     Attributes:
-        name: ``boolean int float string bytes decimal date time timestamp json array other``.
+        name: ``boolean int float string bytes hex decimal date time timestamp json array other``.
         unit: ``ms us ns`` of a time or timestamp that comes as a number.
         zoned: a timestamp is an instant (``timestamp with time zone``).
         scale: digits behind a decimal's point; None when each value tells its own.
+        precision: all digits of a decimal, None when not told.
+        bits: width of an int or float.
         optional: null is allowed.
     """
 
@@ -43,6 +45,8 @@ class WireType(msgspec.Struct, frozen=True, gc=False):
     zoned: bool = False
     scale: int | None = None
     optional: bool = True
+    precision: int | None = None
+    bits: int = 64
 
 
 class _Field(msgspec.Struct, gc=False):
@@ -79,11 +83,21 @@ _LOGICAL: Mapping[str, WireType] = {
     "io.debezium.data.Enum": WireType("string"),
     "io.debezium.data.Xml": WireType("string"),
 }
-_PRIMITIVES: Mapping[str, str] = {
-    "boolean": "boolean", "int8": "int", "int16": "int", "int32": "int", "int64": "int",
-    "float": "float", "float32": "float", "double": "float", "float64": "float",
-    "string": "string", "bytes": "bytes", "array": "array",
-}  # fmt: skip
+_PRIMITIVES: Mapping[str, WireType] = {
+    "boolean": WireType("boolean"),
+    "int8": WireType("int", bits=8),
+    "int16": WireType("int", bits=16),
+    "int32": WireType("int", bits=32),
+    "int64": WireType("int"),
+    "float": WireType("float", bits=32),
+    "float32": WireType("float", bits=32),
+    "double": WireType("float"),
+    "float64": WireType("float"),
+    "string": WireType("string"),
+    "bytes": WireType("bytes"),
+    "array": WireType("array"),
+}
+_OTHER = WireType("other")
 _SCHEMAS = msgspec.json.Decoder(_Field)
 
 
@@ -114,9 +128,15 @@ def wire_types(schema: bytes) -> Mapping[str, WireType]:
 
 def _wire_type(column: _Field) -> WireType:
     if column.name == "org.apache.kafka.connect.data.Decimal":
-        scale = int((column.parameters or {}).get("scale", "0"))
-        return WireType("decimal", scale=scale, optional=column.optional)
-    found = _LOGICAL.get(column.name or "") or WireType(_PRIMITIVES.get(column.type, "other"))
+        given = column.parameters or {}
+        precision = given.get("connect.decimal.precision")
+        return WireType(
+            "decimal",
+            scale=int(given.get("scale", "0")),
+            optional=column.optional,
+            precision=None if precision is None else int(precision),
+        )
+    found = _LOGICAL.get(column.name or "") or _PRIMITIVES.get(column.type, _OTHER)
     return msgspec.structs.replace(found, optional=column.optional)
 
 
@@ -133,6 +153,8 @@ def decimal_of(value: Any, scale: int | None) -> Decimal:
     """
     if isinstance(value, bool):
         raise TypeError("a boolean is no decimal")
+    if isinstance(value, Decimal):
+        return value
     if isinstance(value, int | float):
         return Decimal(repr(value))
     if isinstance(value, Mapping):
@@ -156,7 +178,7 @@ def read_value(value: Any, wanted: WireType) -> Any:
         return None
     try:
         return _READERS[wanted.name](value, wanted)
-    except (ValueError, TypeError, KeyError, OverflowError, InvalidOperation, BadInputError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError, InvalidOperation) as error:
         raise BadInputError(f"is no {wanted.name}.", value=shown(value), code="wrong_type") from error
 
 
@@ -175,7 +197,7 @@ def _integer(value: Any, _wanted: WireType) -> int:
 def _float(value: Any, _wanted: WireType) -> float:
     if isinstance(value, str) and value in ("NaN", "Infinity", "-Infinity"):  # as PostgreSQL writes them
         return float(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return float(value)
     raise ValueError("not a number")
 
@@ -188,6 +210,10 @@ def _string(value: Any, _wanted: WireType) -> str:
 
 def _bytes(value: Any, _wanted: WireType) -> bytes:
     return base64.b64decode(value, validate=True)
+
+
+def _hex(value: Any, _wanted: WireType) -> bytes:
+    return bytes.fromhex(value.removeprefix("\\x"))
 
 
 def _json(value: Any, _wanted: WireType) -> str:
@@ -213,7 +239,9 @@ def _time(value: Any, wanted: WireType) -> time:
 
 def _timestamp(value: Any, wanted: WireType) -> datetime:
     if isinstance(value, str):
-        found = parse_instant(value) if wanted.zoned else datetime.fromisoformat(value.removesuffix("Z"))
+        found = datetime.fromisoformat(value if wanted.zoned else value.removesuffix("Z"))
+        if wanted.zoned and found.tzinfo is None:
+            raise ValueError("an instant needs its zone")
     else:
         found = EPOCH + timedelta(microseconds=_integer(value, wanted) * 1_000_000 // UNITS[wanted.unit])
     return found if wanted.zoned else found.replace(tzinfo=None)
@@ -229,6 +257,7 @@ _READERS: Mapping[str, Callable[[Any, WireType], Any]] = {
     "float": _float,
     "string": _string,
     "bytes": _bytes,
+    "hex": _hex,
     "json": _json,
     "decimal": _decimal,
     "date": _date,

@@ -19,9 +19,11 @@ from maestro.formats.connect_types import WireType, wire_types
 from maestro.kernel.errors import BadInputError, shown
 from maestro.kernel.instants import EPOCH
 
-__all__ = ["Envelope", "Kind", "Origin", "decode", "instant_of", "type_of"]
+__all__ = ["Envelope", "Kind", "Origin", "decode", "instant_of", "micros_of", "type_of"]
 
 _OPERATIONS = frozenset("cudrtm")
+_FIRST = (datetime.min.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+_LAST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 
 
 class Kind(StrEnum):
@@ -139,16 +141,17 @@ def decode(key: bytes | None, value: bytes | None) -> Envelope:
     return _change(found, _key(key), schema)
 
 
-def instant_of(envelope: Envelope) -> datetime | None:
-    """When the source committed the change, aware UTC with all the digits there are; None when it does not say."""
+def micros_of(envelope: Envelope) -> int | None:
+    """When the source committed the change, microseconds of the epoch, at the calendar's edge when beyond it."""
     origin = envelope.origin
     micros = origin.ts_us if origin.ts_us is not None else _times_1000(origin.ts_ms)
-    if micros is None:
-        return None
-    try:
-        return EPOCH + timedelta(microseconds=micros)
-    except OverflowError:
-        return datetime.max.replace(tzinfo=UTC) if micros > 0 else datetime.min.replace(tzinfo=UTC)
+    return None if micros is None else min(max(micros, _FIRST), _LAST)
+
+
+def instant_of(envelope: Envelope) -> datetime | None:
+    """When the source committed the change, aware UTC with all the digits there are; None when it does not say."""
+    micros = micros_of(envelope)
+    return None if micros is None else EPOCH + timedelta(microseconds=micros)
 
 
 def type_of(envelope: Envelope, column: str) -> WireType | None:

@@ -49,6 +49,10 @@ ERROR_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "The system does not tell one boot from the next.",
             "Use the in-process store, or a store on a server.",
         ),
+        "no_columns": (
+            "Nobody told the columns of a new lake table.",
+            "Give its contract, or a source whose events carry their schema.",
+        ),
         "no_such_document": (
             "There is no document of this kind for the tenant.",
             "PUT one; until then defaults hold.",

@@ -47,6 +47,26 @@ class PoisonReason(StrEnum):
         "A change with a full row has null in the partition column.",
         "Fill the column at the source, or declare another one.",
     )
+    BAD_ENVELOPE = (
+        "bad_envelope",
+        "The record is no change event of the form that was told.",
+        "Send Debezium's JSON envelope, with or without schema.",
+    )
+    WRONG_TYPE = (
+        "wrong_type",
+        "A value is not of its column's type, or out of its range; it is never cast.",
+        "Correct the producer, or register a schema that allows it.",
+    )
+    UNKNOWN_COLUMN = (
+        "unknown_column",
+        "The change has a column that the table's contract lacks; it is never dropped.",
+        "Register a schema that has it, or take it out of the producer.",
+    )
+    UNAVAILABLE_VALUE = (
+        "unavailable_value",
+        "An update left a large value as it was, and the source did not tell it.",
+        "ALTER TABLE … REPLICA IDENTITY FULL at the source, then send the row again.",
+    )
     CLOCK_FAR_OFF = (
         "clock_far_off",
         "The change's event time lies more than a day ahead of the reader's clock.",
