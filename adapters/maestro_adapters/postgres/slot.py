@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
 import msgspec
 
 from maestro.formats import wal2json
@@ -54,6 +55,16 @@ class _State(msgspec.Struct, frozen=True):
     status: str
     confirmed: int | None
     retained: int | None
+
+
+@attrs.define
+class _Part:
+    """What one poll has read so far, and up to which commit."""
+
+    read: int
+    size: int = 0
+    told: list[tuple[Record, Envelope]] = attrs.field(factory=list)
+    poison: list[Poison] = attrs.field(factory=list)
 
 
 class TableShape(msgspec.Struct, frozen=True):
@@ -205,14 +216,14 @@ class SlotChanges:
         return f"{self.name}/part"
 
     def _prepare(self) -> None:
-        with self._asking("control") as connection:
-            there, status, confirmed, *_ = connection.execute(_STATE, (self._slot,)).fetchone()
-            if not there:
+        state = self._state()
+        if not state.there:
+            with self._asking("control") as connection:
                 connection.execute("SELECT pg_create_logical_replication_slot(%s, 'wal2json')", (self._slot,))
-                _, status, confirmed, *_ = connection.execute(_STATE, (self._slot,)).fetchone()
-        if status == "lost":
+            state = self._state()
+        if state.status == "lost":
             raise self._lost()
-        self._confirmed = int(confirmed) - 1
+        self._confirmed = (state.confirmed or 1) - 1
 
     def _state(self) -> _State:
         with self._asking("control") as connection:
@@ -227,46 +238,45 @@ class SlotChanges:
             self._lines, self._asked = 0, events
 
     def _take(self, events: int, size: int) -> Polled:
-        """Rows of the open peek, up to the bounds."""
-        told: list[tuple[Record, Envelope]] = []
-        poison: list[Poison] = []
-        took = 0
-        before, done = self._read, False
-        while len(told) + len(poison) < events and took < size:
+        """Rows of the open peek, up to the bounds; when it breaks off, nothing of this poll counts as read."""
+        part = _Part(self._read)
+        met_end = False
+        while len(part.told) + len(part.poison) < events and part.size < size:
             with self._asking("changes"):
                 row = next(self._rows or iter(()), None)
             if row is None:
-                self._rows, done = None, True
+                self._rows, met_end = None, self._lines < self._asked
                 break
-            took += len(row[0])
             self._lines += 1
-            self._line(row[0], told, poison)
-        read = self._reader.read_envelopes(told, poison)
+            self._line(row[0], part)
+        read = self._reader.read_envelopes(part.told, part.poison)
+        nothing = not part.told and not part.poison
         positions: dict[str, int] = {}
-        if self._read > before:
-            positions[self.name] = self._read
-        elif told or poison:
+        if part.read > self._read:
+            self._read = positions[self.name] = part.read
+        elif not nothing:
             self._part += 1
             positions[self._part_lane] = self._part
-        quiet = None
-        if done and not told and not poison and self._lines < self._asked:
-            quiet = self._seen_at
-            if not self._lines:
-                self._idle()
-        return Polled(read.batch, positions, read.poison, took, quiet)
+        if nothing and met_end and not part.size:
+            self._idle()
+        return Polled(
+            read.batch, positions, read.poison, part.size, self._seen_at if nothing and met_end else None
+        )
 
-    def _line(self, text: str, told: list[tuple[Record, Envelope]], poison: list[Poison]) -> None:
+    def _line(self, text: str, part: _Part) -> None:
+        part.size += len(text)
         record = Record(self.name, self._commit, None, text.encode())
         try:
             change = wal2json.decode(text)
             if change.action == "B":
                 self._commit = wal2json.lsn_of(change.lsn)
             elif change.action == "C":
-                self._read = max(self._read, wal2json.lsn_of(change.lsn))
+                part.read = max(part.read, wal2json.lsn_of(change.lsn))
             elif self._commit > self._read:  # what the table holds already comes again after a crash
-                told += [(record, each) for each in wal2json.envelopes(change, self._reader.key, self.name)]
+                envelopes = wal2json.envelopes(change, self._reader.key, self.name)
+                part.told += [(record, each) for each in envelopes]
         except BadInputError as error:
-            poison.append(Poison(error.code, str(error), self.name, self._commit, text.encode()))
+            part.poison.append(Poison(error.code, str(error), self.name, self._commit, text.encode()))
 
     def _idle(self) -> None:
         """Other tables' changes pass by: without this the slot would keep the log of all of them."""

@@ -17,7 +17,7 @@ from maestro.formats.connect_types import WireType
 from maestro.formats.debezium import Envelope, Kind
 from maestro.kernel.errors import BadInputError
 from maestro.lake.changes import change_schema
-from maestro.lake.columns import column_of, schema_of
+from maestro.lake.wire_columns import column_of, schema_of
 from maestro.ports.lake import Poison
 
 if TYPE_CHECKING:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["column_of", "schema_of", "wanted_of"]
 
 _NONE = type(None)
+_HELD: Mapping[str, type] = {"string": str, "bytes": bytes}
+"""What a text or binary column holds as it is, whatever the source calls it (a uuid, a document, hex)."""
 _SIMPLE: Mapping[str, frozenset[type]] = {
     "int": frozenset({int, _NONE}),
     "float": frozenset({float, int, _NONE}),
@@ -128,7 +130,7 @@ def _fitted(value: Any, wanted: WireType, wire: WireType) -> Any:
     read = read_value(value, wire)
     if wanted.name == "string" and isinstance(read, time):
         return read.isoformat()
-    if wanted.name != wire.name and not (wanted.name == "string" and isinstance(read, str)):
+    if wanted.name != wire.name and not isinstance(read, _HELD.get(wanted.name, ())):
         # The source's own words for it are another type's: read what was sent as what the table holds.
         read = read_value(value, wanted)
     if wanted.name == "timestamp" and (read.tzinfo is None) == wanted.zoned:
