@@ -20,9 +20,13 @@ FILES = {
 }
 
 
-@functools.cache
 def pair(algorithm="ES256", name="default"):
-    """(private PEM, public PEM), the same for the same name within one run."""
+    """(private PEM, public PEM), the same for the same name within one run; all RSA algorithms share theirs."""
+    return _pair("RS256" if algorithm[1] == "S" and algorithm[0] in "RP" else algorithm, name)
+
+
+@functools.cache
+def _pair(algorithm, name):
     return jws.generate_pem(algorithm)
 
 
