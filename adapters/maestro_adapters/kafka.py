@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from maestro.kernel.errors import PortError
 from maestro.lake.envelopes import Reader, Record
-from maestro.ports.changes import Backlog, Polled
+from maestro.ports.changes import Backlog, Polled, Recall
 from maestro.ports.lake import Positions
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class KafkaChanges:
             raise PortError(
                 f"Kafka refuses the settings: {error}.", retry_after=None, code="store_unopened"
             ) from error
-        self._recall: Callable[[], Positions] = dict
+        self._recall: Recall = _nothing
         self._paused = False
         self._kept: list[Message] = []
         self._ends: set[int] = set()
@@ -95,7 +95,7 @@ class KafkaChanges:
         """The source's name."""
         return self._reader.source
 
-    def start(self, recall: Callable[[], Positions]) -> None:
+    def start(self, recall: Recall) -> None:
         """Join the group; partitions begin where the table's position says."""
         self._recall = recall
         topics = [self._topic, *([self._heartbeats] if self._heartbeats else [])]
@@ -212,13 +212,13 @@ class KafkaChanges:
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Partitions were given to us: begin where the table is, not where the group was; stay paused if we are."""
-        known = self._recall()
-        for partition in partitions:
-            if partition.topic == self._topic:
-                self._assigned.add(partition.partition)
-                number = known.get(f"{self.name}/{partition.partition}")
-                if number is not None:
-                    partition.offset = number
+        mine = [partition for partition in partitions if partition.topic == self._topic]
+        known = self._recall([f"{self.name}/{partition.partition}" for partition in mine])
+        for partition in mine:
+            self._assigned.add(partition.partition)
+            number = known.get(f"{self.name}/{partition.partition}")
+            if number is not None:
+                partition.offset = number
         consumer.incremental_assign(partitions)
         if self._paused:
             consumer.pause(partitions)
@@ -249,6 +249,10 @@ class KafkaChanges:
             retry_after=1.0 if retriable else None,
             code="store_unreachable",
         )
+
+
+def _nothing(_lanes: Sequence[str]) -> Positions:
+    return {}
 
 
 def _bytes(part: str | bytes | None) -> bytes | None:

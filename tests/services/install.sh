@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # install.sh [NAME...]: fetch the servers the tests use, from package registries alone, no prompts.
 # Names: postgres redis prometheus faketime (Debian/Ubuntu packages: need root or sudo; skipped when already there)
+#        kafka debezium              (Maven Central: needs java 17 or newer and mvn; jars kept in the cache)
 #        opa toxiproxy               (Go modules: need go; compiled once a version, kept in the cache)
 #        rego-planner                (a Go program of ours that links the same OPA; rebuilt when its source changes)
 # Without names: what CI's service tests use today. Versions are pinned here and nowhere else.
@@ -68,7 +69,13 @@ for name in "$@"; do
     faketime) apt faketime ;;
     prometheus) apt prometheus prometheus-alertmanager ;;
     kafka) jars kafka 'kafka_2.13-*.jar' ;;
-    debezium) jars debezium 'debezium-embedded-*.jar' ;;
+    debezium)
+      jars debezium 'debezium-embedded-*.jar'
+      classes=$CACHE/debezium/classes
+      if [ ! -e "$classes/PublishChanges.class" ] || [ "$HERE/debezium/PublishChanges.java" -nt "$classes/PublishChanges.class" ]; then
+        need javac
+        javac -nowarn -cp "$CACHE/debezium/jars/*" -d "$classes" "$HERE/debezium/PublishChanges.java" >&2
+      fi ;;
     opa) go_tool opa "github.com/open-policy-agent/opa@$OPA" ;;
     rego-planner) rego_planner ;;
     toxiproxy) go_tool server "github.com/Shopify/toxiproxy/v2/cmd/server@$TOXIPROXY" toxiproxy-server ;;

@@ -13,7 +13,7 @@ A slot that nobody reads keeps all of the server's write-ahead log: ``backlog`` 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +26,7 @@ from maestro.formats.connect_types import WireType
 from maestro.formats.debezium import Envelope
 from maestro.kernel.errors import BadInputError, PortError
 from maestro.lake.envelopes import Reader, Record
-from maestro.ports.changes import Backlog, Polled
+from maestro.ports.changes import Backlog, Polled, Recall
 from maestro.ports.lake import Poison, Positions
 from maestro_adapters.postgres.errors import failure
 
@@ -147,9 +147,9 @@ class SlotChanges:
         """The source's name."""
         return self._reader.source
 
-    def start(self, recall: Callable[[], Positions]) -> None:
+    def start(self, recall: Recall) -> None:
         """Skip what the table holds already."""
-        known = recall()
+        known = recall([self.name, self._part_lane])
         self._read = self._acknowledged = max(self._confirmed, known.get(self.name, 0))
         self._part = known.get(self._part_lane, 0)
 

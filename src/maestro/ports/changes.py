@@ -19,7 +19,10 @@ from maestro.ports.lake import Poison, Positions
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Backlog", "ChangeSource", "Polled"]
+__all__ = ["Backlog", "ChangeSource", "Polled", "Recall"]
+
+Recall = Callable[[Sequence[str]], Positions]
+"""Asks the table how far it has these lanes; lanes that it knows nothing of are left out."""
 
 
 class Polled(msgspec.Struct, frozen=True):
@@ -66,8 +69,8 @@ class ChangeSource(Protocol):
         """Who the changes come from: ``_source`` of its rows; its lanes' names begin with it."""
         ...
 
-    def start(self, recall: Callable[[], Positions]) -> None:
-        """Begin after ``recall()``, the table's positions; lanes it does not name begin at their first change.
+    def start(self, recall: Recall) -> None:
+        """Begin after what the table has; lanes that it knows nothing of begin at their first change.
 
         ``recall`` is asked again when lanes are assigned anew. Raises PortError.
         """

@@ -391,9 +391,10 @@ class Follower:
         )
         self._events.append(event for event in told if event is not None)
 
-    def _recall(self) -> Positions:
+    def _recall(self, lanes: Sequence[str]) -> Positions:
         with self._table_lock:
-            return self._table.status().positions
+            known = {lane: self._table.position(lane) for lane in lanes}
+        return {lane: number for lane, number in known.items() if number is not None}
 
     def _retrying(self, call: Callable[[], None]) -> None:
         """A source that does not answer is asked again, until the follower is to stop."""
