@@ -55,7 +55,7 @@ def step(record: Record, happening: Happening, now: datetime, rules: Rules) -> R
     before = _remembered(record, happening, now, rules)
     outcome = outcome_of(before, happening.signal, now, rules)
     if outcome is None:
-        return _told_refusal(record, before, happening, now)
+        return _told(record, before, happening, now)
     after = _acted(before, outcome.act, happening, now, rules)
     after = _entered(after, before, outcome.state, happening, now, rules)
     return noted(record, after, happening.signal, _reason(happening), happening.by, now)
@@ -302,9 +302,9 @@ def _reason(happening: Happening) -> str:
     return happening.reason or str(by_signal.get(happening.signal, ""))
 
 
-def _told_refusal(record: Record, after: Record, happening: Happening, now: datetime) -> Record:
-    """A refusal that changes no state is told if it is news."""
+def _told(record: Record, after: Record, happening: Happening, now: datetime) -> Record:
+    """What changes no state is told if it is news: a refusal, a candidate that begins to wait."""
     refused = happening.refused
-    if happening.signal is Signal.REFUSED and refused is not None and _flaps(record, refused):
-        return noted(record, after, happening.signal, _reason(happening), happening.by, now)
-    return after
+    if happening.signal is Signal.REFUSED and (refused is None or not _flaps(record, refused)):
+        return after
+    return noted(record, after, happening.signal, _reason(happening), happening.by, now)

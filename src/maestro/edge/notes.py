@@ -27,6 +27,7 @@ __all__ = [
 INCIDENT_OPEN: Final = "mc.incident.open"
 INCIDENT_CLOSE: Final = "mc.incident.close"
 SWAPPED: Final = "mc.edge.swapped"
+ACCEPTED: Final = "mc.edge.accepted"
 REFUSED: Final = "mc.edge.refused"
 QUARANTINED: Final = "mc.edge.quarantined"
 CLOSED: Final = "mc.edge.closed"
@@ -106,6 +107,8 @@ def _kinds(before: Record, after: Record, signal: Signal) -> list[str]:
     kinds = []
     if _digest(before.serving) != _digest(after.serving) and after.serving is not None:
         kinds.append(SWAPPED)
+    elif signal is Signal.GOOD:
+        kinds.append(ACCEPTED)
     if after.state is not before.state:
         kinds += {
             State.QUARANTINED: [QUARANTINED],

@@ -52,6 +52,21 @@ class EdgeReason(StrEnum):
         "The edge's state on disk cannot be read, so it does not know which revisions it has already seen.",
         "Restore the folder from a copy, or remove it to begin anew without protection from older revisions.",
     )
+    FRESHNESS_UNKNOWN = (
+        "freshness_unknown",
+        "The bundle does not say, signed, until when it is good or when it was issued.",
+        "Sign 'exp' or 'iat' (opa sign --claims-file), or accept the transport's word with freshness = 'transport'.",
+    )
+    ISSUE_UNKNOWN = (
+        "issue_unknown",
+        "Bundles of this source are ordered by the time they were signed, and this one does not say it.",
+        "Sign 'iat' (opa sign --claims-file), or choose another ordering.",
+    )
+    ENGINE_REFUSED = (
+        "engine_refused",
+        "The policy engine cannot run the bundle.",
+        "See the message; publish a bundle whose policies the engine accepts.",
+    )
     POLICY_UNAVAILABLE = (
         "policy_unavailable",
         "There is no trusted policy, or its engine does not answer, so everything is denied.",

@@ -46,6 +46,7 @@ class Held(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
         good_until: end of its life as last-good.
         verified_at: when it was verified first.
         issued_at: signed ``iat``; None when not told.
+        expires_at: signed ``exp``; None when not told.
     """
 
     digest: str
@@ -55,6 +56,7 @@ class Held(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     good_until: datetime
     verified_at: datetime
     issued_at: datetime | None = None
+    expires_at: datetime | None = None
 
     def is_fresh(self, now: datetime) -> bool:
         """Whether it may be the newest truth."""
@@ -71,14 +73,14 @@ class HighWater(msgspec.Struct, frozen=True, rename="camel"):
     Attributes:
         revision: of the manifest.
         digest: the only content that this revision may have.
-        issued_at: signed ``iat`` of it.
         epoch: of the keys; another epoch begins another count, so that a stolen key's revision 2^63 can be left behind.
+        issued: the newest signed ``iat`` of each key, by its fingerprint.
     """
 
     revision: str
     digest: str
-    issued_at: datetime | None = None
     epoch: str = ""
+    issued: Mapping[str, datetime] = {}
 
 
 class Refused(msgspec.Struct, frozen=True, rename="camel"):
@@ -149,7 +151,7 @@ class Record(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
         next_note: the next note's number.
         swaps: changes of the serving digest.
         clock: the trusted clock.
-        trust: what the update framework keeps: metadata by name.
+        trust: what the update framework keeps (``maestro.edge.trust_state``); empty without one.
     """
 
     state: State = State.EMPTY
@@ -168,7 +170,7 @@ class Record(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     next_note: int = 1
     swaps: int = 0
     clock: ClockState | None = None
-    trust: Mapping[str, bytes] = {}
+    trust: bytes = b""
 
     @property
     def hope(self) -> Held | None:
