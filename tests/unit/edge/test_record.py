@@ -15,9 +15,7 @@ BACK = run((CONFIRMED, after(minutes=2)), (CONFIRMED, after(minutes=3)), record=
 
 
 def test_it_comes_back_as_it_was():
-    record = replace(
-        QUARANTINED, clock=ClockState(1, "boot", 2, 3), trust=b"\x00\xff", trial_until=START
-    )
+    record = replace(QUARANTINED, clock=ClockState(1, "boot", 2, 3), trust=b"\x00\xff", trial_until=START)
     assert decode(encode(record)) == record
 
 
