@@ -67,6 +67,11 @@ class PoisonReason(StrEnum):
         "An update left a large value as it was, and the source did not tell it.",
         "ALTER TABLE … REPLICA IDENTITY FULL at the source, then send the row again.",
     )
+    TOO_LATE = (
+        "too_late",
+        "A change of an unknown key is older than the lateness bound, so whether the key was deleted is forgotten.",
+        "Raise the table's lateness, or read the row from the source again with its present version.",
+    )
     CLOCK_FAR_OFF = (
         "clock_far_off",
         "The change's event time lies more than a day ahead of the reader's clock.",
