@@ -32,6 +32,10 @@ ERROR_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "conflict": ("The request contradicts what is stored.", "Read the present state, then decide."),
         "duplicate_key": ("A JSON object has a key twice.", "Keep one of them."),
         "internal": ("Maestro failed; the fault is ours.", "Report it with the request id."),
+        "lake_contended": (
+            "Other writers of the table committed first, again and again.",
+            "Give the batch again; let fewer writers share a partition.",
+        ),
         "lease_lost": (
             "The lease expired, was released or has another token.",
             "Stop the run; acquire anew.",
@@ -84,6 +88,10 @@ ERROR_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "The bundle source does not answer as it should.",
             "See that it runs; the edge asks again by itself.",
         ),
+        "schema_drift": (
+            "A batch's columns are not the table's.",
+            "Correct the producer, or register the new schema.",
+        ),
         "sqlite_too_old": (
             "This Python's SQLite lacks what the store needs.",
             "Use a Python built with a newer SQLite.",
@@ -119,6 +127,10 @@ ERROR_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "store_untrusted": (
             "The server's certificate cannot be trusted.",
             "Correct the certificate or the names.",
+        ),
+        "table_gone": (
+            "The lake's table, or a file of it, is not there.",
+            "Restore it, or name another one.",
         ),
         "unknown_timezone": (
             "The zone is not in the IANA database.",
