@@ -12,6 +12,7 @@ from maestro.audit.keys import Cosigner, LogKey, LogSigner
 from maestro.audit.proofs import InclusionProof
 from maestro.audit.tree import CompactRange, TreeHead, consistency_proof, inclusion_proof
 from maestro.kernel.errors import BadInputError, UntrustedError
+from maestro.lake.contracts.registry.events import CONTRACT_EVENTS
 from maestro.limits.events import DEFAULT_DECLARED, DOCUMENT_CHANGED
 from maestro.ports.audit import AuditStore
 from maestro.ports.clock import Clock
@@ -19,7 +20,7 @@ from maestro.ports.events import EventLog
 
 __all__ = ["AUDITED", "AuditLog", "EventFollower"]
 
-AUDITED = frozenset({DOCUMENT_CHANGED, DEFAULT_DECLARED})
+AUDITED = frozenset({DOCUMENT_CHANGED, DEFAULT_DECLARED}) | CONTRACT_EVENTS
 """Types of events that are entered: what changes the rules, not every run that keeps them."""
 
 _PAGE = 500
