@@ -1,4 +1,5 @@
-"""Run the benchmarks and print their tables; ``--write`` puts them into docs/benchmarks.md."""
+"""Run the benchmarks and print their tables; ``--write`` puts them into docs/benchmarks.md,
+in the place of those with the same titles."""
 
 import argparse
 import os
@@ -8,7 +9,7 @@ import sys
 from importlib import import_module, metadata
 from pathlib import Path
 
-NAMES = ("decision", "leases", "opa", "wake", "shared", "startup", "audit")
+NAMES = ("decision", "leases", "opa", "hot", "wake", "shared", "startup", "audit")
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 
@@ -22,8 +23,8 @@ def main():
     asked = parser.parse_args()
     if unknown := set(asked.names) - set(NAMES):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
-    parts = [_machine()]
-    print(parts[0])
+    parts = []
+    print(_machine())
     for name in asked.names or NAMES:
         print(f"measuring {name} …", file=sys.stderr)
         tables = import_module(f"benchmarks.{name}").run(quick=asked.quick)
@@ -31,8 +32,18 @@ def main():
             parts.append(table.markdown())
             print(table.markdown())
     if asked.write:
-        head = "# Benchmarks\n\nMade by `make bench ARGS=--write`; run it on your machine before you believe ours.\n"
-        PAGE.write_text("\n".join([head, *parts]), encoding="utf-8")
+        PAGE.write_text(_written(PAGE.read_text(encoding="utf-8"), parts), encoding="utf-8")
+
+
+def _written(page, parts):
+    """The page with these tables in the place of those with the same titles, new ones at its end."""
+    _, *old = ("\n" + page).split("\n## ")
+    tables = {f"## {table}".partition("\n")[0]: f"## {table.rstrip()}\n" for table in old}
+    tables |= {part.partition("\n")[0]: part for part in parts}
+    head = (
+        "# Benchmarks\n\nMade by `make bench ARGS=--write`; run it on your machine before you believe ours.\n"
+    )
+    return "\n".join([head, _machine(), *tables.values()])
 
 
 def _machine():

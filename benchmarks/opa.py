@@ -14,10 +14,12 @@ import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -240,25 +242,17 @@ def _raw(address):
 def _under_load(work, *, quick):
     rounds, seconds, many = (1, 0.5, (1, 8)) if quick else (5, 2.0, (1, 8, 16, 64))
     rows = []
-    with _server_of_opa(work) as opa, _sidecar(work) as (sidecar, token):
-        for network, place in (("TCP", 0), ("Unix socket", 1)):
-            for connections in many:
-                pairs = [
-                    (
-                        _load(work, opa[place], DECISION, "inputs", connections, seconds),
-                        _load(
-                            work,
-                            sidecar[place],
-                            "/api/limits/decisions",
-                            "bodies",
-                            connections,
-                            seconds,
-                            token,
-                        ),
-                    )
-                    for _ in range(rounds)
-                ]
-                rows.append((f"{network}, {connections}", *_told(pairs)))
+    with _server_of_opa(work) as opa, _collector() as traced:
+        with _sidecar(work, traced) as (sidecar, token):
+            for network, place in (("TCP", 0), ("Unix socket", 1)):
+                for connections in many:
+                    of_opa = (work, opa[place], DECISION, "inputs", connections, seconds)
+                    of_ours = (
+                        work, sidecar[place], "/api/limits/decisions", "bodies", connections, seconds, token
+                    )  # fmt: skip
+                    pairs = [(_load(*of_opa), _load(*of_ours)) for _ in range(rounds)]
+                    rows.append((f"{network}, {connections}", *_told(pairs)))
+        assert traced.spans, "nothing was traced"
     columns = (
         "connections",
         "OPA p50 µs",
@@ -271,7 +265,7 @@ def _under_load(work, *, quick):
         "req/s ÷ OPA's",
     )
     note = (
-        "Sidecar: one worker, SQLite, token, validation, metrics, flags and live usage on. OPA: all cores, no token, no "
+        "Sidecar: one worker, SQLite, token, validation, metrics, flags, live usage and tracing (1 % of the requests, to a collector) on. OPA: all cores, no token, no "
         "decision log. Requests and rules as above, usage none; the load comes from the same machine. Medians of "
         f"{rounds} rounds in which both take turns; ratios are medians of each round's ratio."
     )
@@ -328,14 +322,44 @@ def _server_of_opa(work):
         yield _addresses(port, path)
 
 
+class _Collector(ThreadingHTTPServer):
+    """Takes traces, as a collector on the machine does, and counts what it was sent."""
+
+    spans = 0
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Taking)
+        self.address = f"http://127.0.0.1:{self.server_port}/v1/traces"
+
+
+class _Taking(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.server.spans += len(self.rfile.read(int(self.headers["content-length"]))) > 0
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
 @contextmanager
-def _sidecar(work):
+def _collector():
+    with _Collector() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@contextmanager
+def _sidecar(work, collector):
     port, path = _free_port(), work.folder / "maestro.sock"
     tokens = {scope: secrets.token_hex(16) for scope in ("operator", "runner")}
     settings = [f'state = "{work.folder}"', "[server]", f"port = {port}", f'socket = "{path}"']
     for scope, token in tokens.items():
         digest = hashlib.sha256(token.encode()).hexdigest()
         settings += ["[[tokens]]", f'name = "{scope}"', f'sha256 = "{digest}"', f'scopes = ["{scope}"]']
+    settings += ["[tracing]", f'endpoint = "{collector.address}"', "sample = 0.01"]
     config = work.folder / "maestro.toml"
     config.write_text("\n".join(settings))
     with _process([MAESTRO, "serve", "--config", str(config)], f"http://127.0.0.1:{port}/readyz"):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
@@ -16,7 +17,11 @@ from maestro_sidecar.auth import Authenticator
 from maestro_sidecar.logs import Log
 from maestro_sidecar.metrics import Metrics
 from maestro_sidecar.settings import Settings, StaticFlags
+from maestro_sidecar.tracing import Tracing
 from maestro_sidecar.violations import ViolationWatch
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 __all__ = ["Context", "Gate", "Workers"]
 
@@ -79,6 +84,7 @@ class Context:
         log: structured log.
         violations: the standing replay.
         audit: the node's audit log; ``audit.log.append`` is the door to it.
+        tracing: spans of sampled requests; None when it is off.
         closing: undoes the wiring, last part first.
     """
 
@@ -95,7 +101,12 @@ class Context:
     log: Log
     violations: ViolationWatch
     audit: AuditTrail
+    tracing: Tracing | None
     closing: tuple[Callable[[], object], ...]
+
+    def step(self, span: Span | None, name: str) -> AbstractContextManager[Span | None]:
+        """A step of a traced request; nothing for one that is not."""
+        return nullcontext() if span is None or self.tracing is None else self.tracing.within(span, name)
 
     def close(self) -> None:
         """Stop threads, close stores."""

@@ -24,8 +24,12 @@ from maestro_sidecar.messages import (
     problem_answer,
 )
 from maestro_sidecar.refusals import RefusedError
+from maestro_sidecar.tracing import TRACED
 
 __all__ = ["Endpoint", "Handler", "Operation", "Parameter"]
+
+_CLIENT_GONE = 499
+"""In spans alone: nobody was there to be answered."""
 
 Handler = Callable[[Request, Context], Awaitable[Answer]]
 
@@ -102,9 +106,11 @@ class Endpoint:
             most=self._server.max_body_bytes,
             seconds=self._server.request_timeout_seconds,
         )
+        self._trace(request)
         try:
             answer = await self._answer(request)
         except DisconnectedError:
+            self._traced(request, _CLIENT_GONE)
             return
         except MaestroError as error:
             answer = problem_answer(error)
@@ -115,6 +121,7 @@ class Endpoint:
         except Exception as error:  # noqa: BLE001 - the last line of defence; the client gets no trace of it
             answer = self._failed(request, error)
         await answer.send(send, (b"x-request-id", request.request_id))
+        self._traced(request, answer.status)
         seconds = (self._context.clock.nanoseconds() - started) / 1e9
         self._context.metrics.answered(self.path, scope["method"], answer.status, seconds)
         if self._context.log.wants("debug"):
@@ -132,6 +139,19 @@ class Endpoint:
         if str not in operation.answers.values() and not accepts_json(request.header(b"accept")):
             raise RefusedError("not_acceptable")
         return await operation.handler(request, self._context)
+
+    def _trace(self, request: Request) -> None:
+        """Begin the request's span, if it is traced; the hot route may have decided that already."""
+        tracing = self._context.tracing
+        if tracing is None:
+            return
+        parent, traced = request.header(b"traceparent"), request.scope.get(TRACED)
+        if tracing.wants(parent) if traced is None else traced:
+            request.span = tracing.begin(parent, request.scope["method"], self.path)
+
+    def _traced(self, request: Request, status: int) -> None:
+        if self._context.tracing is not None and request.span is not None:
+            self._context.tracing.end(request.span, status)
 
     def _check_origin(self, request: Request) -> None:
         """A Unix socket is out of a browser's reach, and its clients name whatever host they like."""

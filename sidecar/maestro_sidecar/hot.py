@@ -15,11 +15,12 @@ from maestro_sidecar.endpoint import Endpoint
 from maestro_sidecar.messages import Message, Receive, Scope, Send, accepts_json, first_message, is_json
 from maestro_sidecar.refusals import RefusedError
 from maestro_sidecar.runs import DECISIONS, judged
+from maestro_sidecar.tracing import TRACED
 
 __all__ = ["HotDecisions"]
 
 _UNUSUAL = frozenset({b"content-encoding", b"origin", b"x-request-id"})
-_READ = _UNUSUAL | {b"accept", b"authorization", b"content-type", b"host"}
+_READ = _UNUSUAL | {b"accept", b"authorization", b"content-type", b"host", b"traceparent"}
 _CONTENT_TYPE = (b"content-type", b"application/json")
 
 
@@ -35,6 +36,7 @@ class HotDecisions:
         self._context = context
         self._ordinary = ordinary
         self._authenticator = context.authenticator
+        self._tracing = context.tracing
         self._nanoseconds = context.clock.nanoseconds
         self._observe = context.metrics.decision_seconds.observe
         self._answered = context.metrics.answered
@@ -86,13 +88,20 @@ class HotDecisions:
                 heads[name] = value
         if not (is_json(heads.get(b"content-type")) and accepts_json(heads.get(b"accept"))):
             return None
-        if not _UNUSUAL.isdisjoint(heads):
+        if not _UNUSUAL.isdisjoint(heads) or self._traced(scope, heads.get(b"traceparent")):
             return None
         server = scope.get("server")
         socket = server is not None and server[1] is None
         if self._authenticator.open_to_all and not socket and not self._local(heads):
             return None
         return self._authenticator.seen(heads.get(b"authorization"), socket=socket)
+
+    def _traced(self, scope: Scope, traceparent: bytes | None) -> bool:
+        """Whether the request is one of the few whose spans the ordinary endpoint keeps."""
+        if self._tracing is None:
+            return False
+        scope[TRACED] = traced = self._tracing.wants(traceparent)
+        return traced
 
     def _local(self, heads: dict[bytes, bytes]) -> bool:
         try:

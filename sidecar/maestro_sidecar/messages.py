@@ -6,7 +6,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Generator, Mapping, MutableMapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import attrs
@@ -16,6 +16,9 @@ from maestro.formats import problems
 from maestro.kernel.errors import BadInputError, MaestroError, PortError
 from maestro_sidecar.auth import Identity
 from maestro_sidecar.refusals import RefusedError
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 __all__ = [
     "Answer",
@@ -208,9 +211,11 @@ class Request:
     Attributes:
         scope: of ASGI.
         identity: who asks; set once that is known.
+        span: of a traced request, else None.
     """
 
     identity: Identity
+    span: Span | None = None
 
     def __init__(self, scope: Scope, receive: Receive, *, most: int, seconds: float) -> None:
         self.scope = scope

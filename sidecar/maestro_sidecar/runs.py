@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from functools import partial
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -24,6 +24,9 @@ from maestro_sidecar.context import Context
 from maestro_sidecar.endpoint import Operation, Parameter
 from maestro_sidecar.messages import Answer, Request, entity_tags, json_answer, quoted
 from maestro_sidecar.refusals import RefusedError
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 __all__ = ["DECISIONS", "OPERATIONS", "judged"]
 
@@ -89,7 +92,7 @@ class RunLease(Struct, rename="camel", frozen=True):
     decision: Decision | UnsetType = UNSET
 
 
-def judged(asked: DecisionRequest, identity: Identity, context: Context) -> bytes:
+def judged(asked: DecisionRequest, identity: Identity, context: Context, span: Span | None = None) -> bytes:
     """The decision as JSON text. What the hot route and the ordinary one share.
 
     Raises:
@@ -99,12 +102,15 @@ def judged(asked: DecisionRequest, identity: Identity, context: Context) -> byte
     if not identity.everyone and tenant not in identity.tenants:
         identity.require_tenant(tenant, "runner", "operator")
     ts, expected = asked.ts, asked.expected_seconds
-    decision = context.reading.judge(
-        tenant,
-        asked.package,
-        context.clock.now() if ts is UNSET else ts,
-        None if expected is UNSET else expected,
-    )
+    with context.step(span, "limits.decide") as step:
+        decision = context.reading.judge(
+            tenant,
+            asked.package,
+            context.clock.now() if ts is UNSET else ts,
+            None if expected is UNSET else expected,
+        )
+        if step is not None:
+            _tell(step, tenant, asked.package, decision)
     if decision.denies or decision.shadow_denies:
         context.metrics.count(tenant, decision)
     return encode_decision(decision)
@@ -115,9 +121,9 @@ async def decide(request: Request, context: Context) -> Answer:
     request.query(())
     asked = parse_request(await request.json_body())
     if context.settings.store.waits:
-        body = await context.workers.run(partial(judged, asked, request.identity, context))
+        body = await context.workers.run(partial(judged, asked, request.identity, context, request.span))
     else:
-        body = judged(asked, request.identity, context)
+        body = judged(asked, request.identity, context, request.span)
     return json_answer(200, body)
 
 
@@ -129,17 +135,19 @@ async def acquire(request: Request, context: Context) -> Answer:
     require_package(asked.package)
     named = None if asked.tenant is UNSET else require_tenant(asked.tenant)
     tenant = request.identity.own_tenant(named, "runner")
-    answer = await context.workers.run(
-        partial(
-            context.writing.acquire,
-            run=asked.run,
-            tenant=tenant,
-            package=asked.package,
-            ttl=asked.ttl_seconds,
-            expected=None if asked.expected_seconds is UNSET else asked.expected_seconds,
-        )
+    taking = partial(
+        context.writing.acquire,
+        run=asked.run,
+        tenant=tenant,
+        package=asked.package,
+        ttl=asked.ttl_seconds,
+        expected=None if asked.expected_seconds is UNSET else asked.expected_seconds,
     )
-    decision = answer.decision if isinstance(answer, Slot) else answer
+    with context.step(request.span, "limits.acquire") as step:
+        answer = await context.workers.run(taking)
+        decision = answer.decision if isinstance(answer, Slot) else answer
+        if step is not None:
+            _tell(step, tenant, asked.package, decision)
     context.metrics.count(tenant, decision)
     if isinstance(answer, Decision):
         return _denied(answer)
@@ -154,9 +162,9 @@ async def renew(request: Request, context: Context) -> Answer:
     tenant, run, token = _named(request)
     body = await request.json_body(optional=True)
     asked = strict_json.decode(body, RenewRequest) if body else RenewRequest()
-    answer = await context.workers.run(
-        partial(context.writing.renew, tenant=tenant, run=run, token=token, ttl=asked.ttl_seconds)
-    )
+    renewing = partial(context.writing.renew, tenant=tenant, run=run, token=token, ttl=asked.ttl_seconds)
+    with context.step(request.span, "limits.renew"):
+        answer = await context.workers.run(renewing)
     if answer is None:
         _lost(tenant, run)
     if isinstance(answer, Decision):
@@ -168,10 +176,26 @@ async def renew(request: Request, context: Context) -> Answer:
 async def release(request: Request, context: Context) -> Answer:
     """Give the slot back; twice is harmless."""
     tenant, run, token = _named(request)
-    found = await context.workers.run(partial(context.writing.release, tenant=tenant, run=run, token=token))
+    with context.step(request.span, "limits.release"):
+        found = await context.workers.run(
+            partial(context.writing.release, tenant=tenant, run=run, token=token)
+        )
     if found is Release.STALE:
         _lost(tenant, run)
     return Answer(204)
+
+
+def _tell(step: Span, tenant: str, package: str, decision: Decision) -> None:
+    """What somebody who looks at a trace wants to know of the verdict."""
+    step.set_attributes(
+        {
+            "maestro.tenant": tenant,
+            "maestro.package": package,
+            "maestro.allowed": decision.allowed,
+            "maestro.reasons": [str(deny.reason) for deny in decision.denies],
+            "maestro.policy_revision": decision.policy_revision,
+        }
+    )
 
 
 def _named(request: Request) -> tuple[str, str, int]:

@@ -48,6 +48,7 @@ __all__ = [
     "StoreSettings",
     "TlsSettings",
     "TokenSettings",
+    "TracingSettings",
     "is_loopback",
     "load",
     "parse_settings",
@@ -136,6 +137,22 @@ class LogSettings(Struct, rename="camel", forbid_unknown_fields=True, frozen=Tru
     format: Literal["json"] = "json"
 
 
+class TracingSettings(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+    """Sampled traces, sent over OTLP (HTTP, protobuf); off without an endpoint.
+
+    Attributes:
+        endpoint: of a collector, for example ``http://127.0.0.1:4318/v1/traces``; empty: off.
+        sample: share of the requests without a caller's span that are traced.
+        service: its name in the spans.
+        headers: sent to the collector.
+    """
+
+    endpoint: Annotated[str, Meta(pattern=r"^(https?://[^\s]+)?$")] = ""
+    sample: Annotated[float, Meta(ge=0, le=1)] = 0.01
+    service: Annotated[str, Meta(min_length=1, max_length=100)] = "maestro"
+    headers: dict[str, str] = {}
+
+
 class AuditSettings(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
     """The node's audit log.
 
@@ -168,6 +185,7 @@ class Settings(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
         log: level.
         metrics: cardinality.
         audit: keys.
+        tracing: where traces go, and how many.
         state: folder for what is made when the settings name nothing.
     """
 
@@ -179,6 +197,7 @@ class Settings(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     audit: AuditSettings = AuditSettings()
+    tracing: TracingSettings = TracingSettings()
     state: str = ""
 
     @property

@@ -21,6 +21,7 @@ from maestro_sidecar.context import Context, Gate, Workers
 from maestro_sidecar.logs import Log
 from maestro_sidecar.metrics import Metrics
 from maestro_sidecar.settings import ServerSettings, Settings, StaticFlags, StoreSettings, is_loopback
+from maestro_sidecar.tracing import Tracing, opened
 from maestro_sidecar.violations import ViolationWatch
 
 __all__ = ["Stores", "open_stores", "wire"]
@@ -71,6 +72,7 @@ def wire(
     clock: SystemClock | None = None,
     write_log: Callable[[str], object] = sys.stderr.write,
     opening: Callable[[], Stores] | None = None,
+    tracing: Tracing | None = None,
 ) -> Context:
     """Build the parts of a sidecar.
 
@@ -79,6 +81,7 @@ def wire(
         clock: wall and boot clock; the system's when None.
         write_log: takes lines of the log.
         opening: opens the stores; by the settings when None.
+        tracing: of requests; by the settings when None.
 
     Raises:
         BadInputError: the token's file cannot be used.
@@ -107,6 +110,7 @@ def wire(
     metrics.watch(_held(background.leases), violations)
     audit = _audit_trail(settings, background, clock, log)
     metrics.registry.register(audit)
+    tracing = tracing or opened(settings.tracing)
     _warn_of_clear_tokens(server, log)
     return Context(
         settings=settings,
@@ -122,11 +126,13 @@ def wire(
         log=log,
         violations=violations,
         audit=audit,
+        tracing=tracing,
         closing=(
             *reading.closing,
             *writing.closing,
             *background.closing,
             audit.store.close,
+            *(() if tracing is None else (tracing.close,)),
             decides.close,
             admits.close,
             aside.close,

@@ -137,7 +137,7 @@ def sidecar(tmp_path):
     """`sidecar(**tables)` wires one from settings in which tokens are named as they are spelled."""
     made = []
 
-    def make(*, opening=None, clock=None, **tables):
+    def make(*, opening=None, clock=None, tracing_through=None, **tables):
         raw = {
             "store": {"kind": "memory"},
             "tokens": token_tables(),
@@ -145,7 +145,13 @@ def sidecar(tmp_path):
             **tables,
         }
         lines = []
-        context = wire(parse_settings(raw), write_log=lines.append, opening=opening, clock=clock)
+        context = wire(
+            parse_settings(raw),
+            write_log=lines.append,
+            opening=opening,
+            clock=clock,
+            tracing=tracing_through,
+        )
         made.append(context)
         return Sidecar(context, lines)
 
