@@ -82,8 +82,10 @@ class Limits:
         step = asyncio.ensure_future(self.call(waiting.step))
         try:
             while isinstance(answer := await asyncio.shield(step), float):
+                # Not wait_for: on Python 3.11 it loses a cancellation that meets the ring.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(rung.wait(), answer)
+                    async with asyncio.timeout(answer):
+                        await rung.wait()
                 rung.clear()
                 step = asyncio.ensure_future(self.call(waiting.step))
         except BaseException:

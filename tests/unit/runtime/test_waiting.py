@@ -263,6 +263,28 @@ def test_asyncio_waits_without_a_thread_each():
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("turns", range(8))
+def test_a_waiter_that_is_rung_for_can_still_be_cancelled(turns):
+    """Wherever between the ring and the waiter's next step the cancellation falls."""
+
+    async def main():
+        leases = InProcessLeases()
+        async with Limits(leases, SystemClock(), InProcessDocuments()) as limits:
+            await limits.put({"tenant": "acme", "maxConcurrent": 1}, by="ops")
+            await limits.acquire(run="r-1", tenant="acme", package="ns/a")
+            waiting = asyncio.create_task(limits.acquire(run="r-2", tenant="acme", package="ns/a", wait=30))
+            while not leases.waiting_room().queue("acme"):  # noqa: ASYNC110 - the room has no event to await
+                await asyncio.sleep(0.01)
+            leases.waiting_room().ring("acme")
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+
+    asyncio.run(main())
+
+
 def test_a_cancelled_waiter_leaves_the_queue():
     async def main():
         leases = InProcessLeases()
