@@ -46,7 +46,7 @@ def storage_errors(address: str) -> Iterator[None]:
         yield
     except MaestroError:
         raise
-    except (OSError, DeltaError, pa.ArrowException) as error:
+    except (OSError, DeltaError, pa.ArrowInvalid) as error:
         raise told(error, address) from error
 
 

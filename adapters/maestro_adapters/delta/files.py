@@ -104,6 +104,10 @@ class Files:
             size = sink.tell()
         return quote(name, safe="/=.-_"), size, json.dumps(_statistics(footers[0], rows.schema))
 
+    def address(self, path: str) -> str:
+        """Where a file is, for other engines."""
+        return self._at(unquote(path))
+
     def size(self, path: str) -> int:
         """Bytes of a file; 0 if it is gone."""
         found: int | None = self._system.get_file_info(self._at(unquote(path))).size

@@ -21,6 +21,7 @@ from maestro.lake.applying import Counts
 from maestro.lake.changes import OP, SOURCE, VERSION, Op, own_columns, table_schema
 from maestro.lake.columns import conform, plain
 from maestro.lake.dedupe import Deduped, dedupe
+from maestro.lake.query import Dialect
 from maestro.lake.routing import BYTES_PER_EVENT
 from maestro.lake.sifting import sift
 from maestro.ports.capabilities import Capability
@@ -34,6 +35,7 @@ from maestro.ports.lake import (
     Upkeep,
     check_positions,
 )
+from maestro_adapters.delta.duckdb_files import parquet_sql
 from maestro_adapters.delta.errors import storage_errors
 from maestro_adapters.delta.log import Added, Change, ContendedError, DeltaLog
 from maestro_adapters.delta.planning import Plan, Planner, Voids
@@ -43,7 +45,7 @@ from maestro_adapters.delta.side_log import LOGGED_AT, Quarantine, SideLog
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["DeltaLake"]
+__all__ = ["DeltaLake", "declared"]
 
 _ATTEMPTS = 20
 """Rounds of look, plan and commit before a merge gives up against other writers."""
@@ -96,18 +98,10 @@ class DeltaLake:
         Raises:
             BadInputError: there is none, or not one of ours.
         """
-        from deltalake import DeltaTable
-
-        with storage_errors(str(address)):
-            found = (
-                DeltaTable(str(address), storage_options=dict(storage_options or {})).metadata()
-                if DeltaTable.is_deltatable(str(address), dict(storage_options or {}))
-                else None
-            )
-        spec = None if found is None else _declared(found.description, found.partition_columns)
+        spec = declared(address, storage_options=storage_options)
         if spec is None:
             raise BadInputError(
-                "is no table of Maestro's." if found else "is no table.",
+                "is no table.",
                 field="TABLE",
                 value=str(address),
                 remedy="Name a table that 'maestro lake merge' made.",
@@ -181,6 +175,21 @@ class DeltaLake:
         self._log.refresh()
         with storage_errors(self._address):
             return live_rows(self._log, side, self._spec, columns, self._pool)
+
+    def relations(self, dialect: Dialect, *, by_files: bool = False) -> dict[str, str]:
+        """What ``maestro.lake.query`` reads: the table and its side log, as the dialect names them.
+
+        Args:
+            dialect: whose SQL.
+            by_files: name the live Parquet files of this moment, for a DuckDB without its Delta extension.
+        """
+        self._require()
+        if not by_files:
+            return {
+                "lake": _named(dialect, self._address),
+                "side_log": _named(dialect, self._side.log.address),
+            }
+        return {"lake": parquet_sql(self._log), "side_log": parquet_sql(self._side.log)}
 
     def status(self) -> TableStatus:
         """The table's health."""
@@ -430,6 +439,30 @@ class DeltaLake:
         )
 
 
+def declared(address: str | Path, *, storage_options: Mapping[str, str] | None = None) -> TableSpec | None:
+    """What was declared of a table when it was made; None if there is none.
+
+    Raises:
+        BadInputError: it is a Delta table that Maestro did not make.
+    """
+    from deltalake import DeltaTable
+
+    options = dict(storage_options or {})
+    with storage_errors(str(address)):
+        if not DeltaTable.is_deltatable(str(address), options):
+            return None
+        found = DeltaTable(str(address), storage_options=options).metadata()
+    spec = _declared(found.description, found.partition_columns)
+    if spec is None:
+        raise BadInputError(
+            "is a Delta table that Maestro did not make.",
+            field="TABLE",
+            value=str(address),
+            remedy="Name one that 'maestro lake merge' made, or a new place.",
+        )
+    return spec
+
+
 def _described(spec: TableSpec) -> str:
     """The declaration as the table's description: Delta takes no properties of strangers."""
     return msgspec.json.encode({"maestro": {"key": spec.key, "lateness": spec.lateness}}).decode()
@@ -442,6 +475,16 @@ def _declared(description: str | None, partition_columns: Sequence[str]) -> Tabl
         return TableSpec(tuple(found["key"]), next(iter(partition_columns), None), float(found["lateness"]))
     except (msgspec.DecodeError, TypeError, KeyError, ValueError):
         return None
+
+
+def _named(dialect: Dialect, address: str) -> str:
+    path = address if "://" in address else str(Path(address).absolute())
+    quoted = path.replace("'", "''")
+    return {
+        Dialect.DUCKDB: f"delta_scan('{quoted}')",
+        Dialect.SPARK: f"delta.`{path.replace('`', '``')}`",
+        Dialect.POLARS: path,
+    }[dialect]
 
 
 def _sources(changes: pa.Table) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from maestro_sidecar.cli import audit, conformance, demo, gameday, limits_explain, limits_replay, serve
+from maestro_sidecar.cli import audit, conformance, demo, gameday, lake, limits_explain, limits_replay, serve
 from maestro_sidecar.cli.answers import tell
 from maestro_sidecar.cli.parsing import HelpGivenError, Parser
 
@@ -48,6 +48,7 @@ def command_line() -> Parser:
     limits_explain.add_to(of_limits)
     limits_replay.add_to(of_limits)
     audit.add_to(commands)
+    lake.add_to(commands)
     gameday.add_to(commands)
     conformance.add_to(commands)
     return parser

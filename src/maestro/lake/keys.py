@@ -26,7 +26,7 @@ def match(rows: pa.Table, among: pa.Table, key: Sequence[str]) -> pa.Array:
         found = pc.cast(pc.index_in(found, value_set=distinct, skip_nulls=True), "int64")
         wanted = pc.cast(pc.index_in(pairs, value_set=distinct), "int64")
     # The codes of `among` are now distinct, one a row: turn them into places.
-    return pc.index_in(found, value_set=wanted, skip_nulls=True) if len(key) > 1 else found
+    return pc.cast(pc.index_in(found, value_set=wanted, skip_nulls=True), "int64") if len(key) > 1 else found
 
 
 def members(rows: pa.Table, among: pa.Table, key: Sequence[str]) -> Any:

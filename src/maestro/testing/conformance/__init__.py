@@ -6,6 +6,7 @@ With pytest, subclass a suite and say how your store is made; without, ``run_con
 
 from maestro.testing.conformance.documents import DocumentStoreConformance
 from maestro.testing.conformance.events import EventLogConformance
+from maestro.testing.conformance.lake import LakeTableConformance
 from maestro.testing.conformance.leases import LeaseStoreConformance
 from maestro.testing.conformance.report import Factory, Failure, Report, run_conformance
 
@@ -14,6 +15,7 @@ __all__ = [
     "EventLogConformance",
     "Factory",
     "Failure",
+    "LakeTableConformance",
     "LeaseStoreConformance",
     "Report",
     "run_conformance",

@@ -15,6 +15,7 @@ from maestro.testing.conformance.planted_documents import (
     SoundDocuments,
     SoundEventLog,
 )
+from maestro.testing.conformance.planted_lake import PLANTED_LAKE_BUGS, SoundLake
 from maestro.testing.conformance.planted_leases import PLANTED_LEASE_BUGS, SharesWithoutSaying, SoundLeases
 from maestro.testing.conformance.report import Factory, Failure, Report, run_conformance
 
@@ -32,13 +33,13 @@ def _factory(store: type[Any]) -> Factory:
 
 
 SOUND: Mapping[str, Factory] = {
-    store.__name__: _factory(store) for store in (SoundLeases, SoundDocuments, SoundEventLog)
+    store.__name__: _factory(store) for store in (SoundLeases, SoundDocuments, SoundEventLog, SoundLake)
 }
 """Stores that the kit must pass."""
 
 PLANTED: Mapping[str, Factory] = {
     store.__name__: _factory(store)
-    for store in (*PLANTED_LEASE_BUGS, *PLANTED_DOCUMENT_BUGS, *PLANTED_EVENT_BUGS)
+    for store in (*PLANTED_LEASE_BUGS, *PLANTED_DOCUMENT_BUGS, *PLANTED_EVENT_BUGS, *PLANTED_LAKE_BUGS)
 }
 """Stores with one bug each, which the kit must fail."""
 

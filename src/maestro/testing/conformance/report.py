@@ -14,6 +14,7 @@ from maestro.ports.capabilities import Capability
 from maestro.testing.clock import VirtualClock
 from maestro.testing.conformance.documents import DocumentStoreConformance
 from maestro.testing.conformance.events import EventLogConformance
+from maestro.testing.conformance.lake import LakeTableConformance
 from maestro.testing.conformance.leases import LeaseStoreConformance
 from maestro.testing.conformance.suite import Suite, capabilities_of
 
@@ -30,8 +31,17 @@ _SUITES: tuple[tuple[type[Suite[Any]], tuple[str, ...]], ...] = (
     (LeaseStoreConformance, ("acquire", "renew", "release")),
     (DocumentStoreConformance, ("get", "put", "history")),
     (EventLogConformance, ("append", "read", "acknowledge")),
+    (LakeTableConformance, ("merge", "append", "fold", "read")),
 )
-_SETTINGS = ("clock_control", "resolution_nanoseconds", "raw_names", "examples", "rounds", "shrink")
+_SETTINGS = (
+    "clock_control",
+    "resolution_nanoseconds",
+    "raw_names",
+    "examples",
+    "rounds",
+    "shrink",
+    "truncates",
+)
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -45,7 +55,7 @@ class Report(msgspec.Struct, frozen=True):
     """What the kit found.
 
     Attributes:
-        port: ``leases``, ``documents`` or ``events``.
+        port: ``leases``, ``documents``, ``events`` or ``lake``.
         capabilities: those the store declares, sorted.
         ran: how many checks ran.
         failed: how many of them failed.
