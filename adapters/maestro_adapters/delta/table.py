@@ -35,6 +35,7 @@ from maestro.ports.lake import (
     Upkeep,
     check_positions,
 )
+from maestro_adapters.delta.declaring import check_columns, declared, described
 from maestro_adapters.delta.duckdb_files import parquet_sql
 from maestro_adapters.delta.errors import storage_errors
 from maestro_adapters.delta.log import Added, Change, ContendedError, DeltaLog
@@ -45,7 +46,7 @@ from maestro_adapters.delta.side_log import LOGGED_AT, Quarantine, SideLog
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["DeltaLake", "declared"]
+__all__ = ["DeltaLake"]
 
 _ATTEMPTS = 20
 """Rounds of look, plan and commit before a merge gives up against other writers."""
@@ -423,11 +424,11 @@ class DeltaLake:
         """Make table and side log where they are missing; a table that was there once is not made again."""
         if not self._log.exists():
             columns = self._columns if self._columns is not None else plain(own_columns(batch.schema))
-            _check_columns(columns, self._spec)
+            check_columns(columns, self._spec)
             self._log.create(
                 table_schema(columns),
                 _CONFIGURATION,
-                description=_described(self._spec),
+                description=described(self._spec),
             )
         self._side.create(own_columns(self._log.schema))
 
@@ -437,44 +438,6 @@ class DeltaLake:
             code="lake_contended",
             remedy="Nothing of the batch is lost: give it again, or let fewer writers share a partition.",
         )
-
-
-def declared(address: str | Path, *, storage_options: Mapping[str, str] | None = None) -> TableSpec | None:
-    """What was declared of a table when it was made; None if there is none.
-
-    Raises:
-        BadInputError: it is a Delta table that Maestro did not make.
-    """
-    from deltalake import DeltaTable
-
-    options = dict(storage_options or {})
-    with storage_errors(str(address)):
-        if not DeltaTable.is_deltatable(str(address), options):
-            return None
-        found = DeltaTable(str(address), storage_options=options).metadata()
-    spec = _declared(found.description, found.partition_columns)
-    if spec is None:
-        raise BadInputError(
-            "is a Delta table that Maestro did not make.",
-            field="TABLE",
-            value=str(address),
-            remedy="Name one that 'maestro lake merge' made, or a new place.",
-        )
-    return spec
-
-
-def _described(spec: TableSpec) -> str:
-    """The declaration as the table's description: Delta takes no properties of strangers."""
-    return msgspec.json.encode({"maestro": {"key": spec.key, "lateness": spec.lateness}}).decode()
-
-
-def _declared(description: str | None, partition_columns: Sequence[str]) -> TableSpec | None:
-    try:
-        said = msgspec.json.decode(description or "null")
-        found = said["maestro"]
-        return TableSpec(tuple(found["key"]), next(iter(partition_columns), None), float(found["lateness"]))
-    except (msgspec.DecodeError, TypeError, KeyError, ValueError):
-        return None
 
 
 def _named(dialect: Dialect, address: str) -> str:
@@ -489,35 +452,3 @@ def _named(dialect: Dialect, address: str) -> str:
 
 def _sources(changes: pa.Table) -> list[str]:
     return [source for source in changes[SOURCE].unique().to_pylist() if source is not None]
-
-
-def _check_columns(columns: pa.Schema, spec: TableSpec) -> None:
-    """What a new table's columns must be."""
-    import pyarrow as pa
-    from deltalake import Schema
-
-    for name in (*spec.key, *([spec.partition_by] if spec.partition_by else [])):
-        if name not in columns.names:
-            raise BadInputError(
-                "is no column of the batch.",
-                field=name,
-                code="schema_drift",
-                remedy=f"Columns: {', '.join(columns.names)}.",
-            )
-    for field in columns:
-        try:
-            stored = plain(pa.schema(Schema.from_arrow(pa.schema([field])).to_arrow())).field(0).type
-        except Exception as error:
-            raise _unsupported(field, str(error)) from error
-        if stored != field.type:
-            raise _unsupported(field, f"it would be stored as {stored}")
-
-
-def _unsupported(field: Any, why: str) -> BadInputError:
-    return BadInputError(
-        f"has a type that Delta cannot hold: {why}.",
-        field=field.name,
-        value=str(field.type),
-        code="schema_drift",
-        remedy="Convert it at the source, instants to microseconds; a merge never casts.",
-    )
