@@ -33,7 +33,7 @@ def with_(low: Lowering, statement: ir.With) -> None:
             fact = Fact(defined=True, kind="dict")
         low.line(f"{name} = {replaced}")
     low.names[local] = name
-    low.known_as(local, fact and Fact(defined=fact.defined, kind=fact.kind), low.known)
+    low.known_as(local, fact and Fact(defined=fact.defined, kind=fact.kind, base=name == "v1"), low.known)
     low.memo()
     with low.inside(low.out, low.fail):
         low.statements(statement.block.stmts)

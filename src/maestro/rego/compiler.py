@@ -170,6 +170,7 @@ _RUNTIME: Final[dict[str, Any]] = {
     "ordered_pairs": runtime.ordered_pairs,
     "pairs": runtime.pairs,
     "size": runtime.size,
+    "stored": values.stored,
     "upsert": runtime.upsert,
 }
 _SAFE: Final = {

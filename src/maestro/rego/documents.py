@@ -22,6 +22,7 @@ DEPTH_LIMIT: Final = 200
 _decoder = msgspec.json.Decoder(float_hook=number)
 _MINUS_ZERO = re.compile(rb"-0(?![0-9.eE])")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPED = re.compile("[<>&\u2028\u2029]")
 _LONG = re.compile(rb"[0-9]{%d}" % MAX_DIGITS)
 
 
@@ -203,6 +204,14 @@ class _Writing:
             return self.array(ordered(map(unkey, value)))
         return float(value) if self.as_float else msgspec.Raw(number_text(value).encode())
 
+    def name(self, value: Any) -> str:
+        """A key that is no string: its JSON text, as Go writes it, with sorted keys and without ``<``."""
+        written = _Writing(as_float=False)
+        written.left = self.left
+        text = msgspec.json.encode(written.json(value), order="sorted").decode()
+        self.left = written.left
+        return _ESCAPED.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+
     def spend(self, count: int) -> None:
         self.left -= count
         if self.left < 0:
@@ -216,7 +225,7 @@ class _Writing:
     def object(self, value: dict[Any, Any]) -> dict[str, Any]:
         self.spend(len(value))
         found = {
-            (name if type(name) is str else encode(unkey(name)).decode()): self.json(item)
+            (name if type(name) is str else self.name(unkey(name))): self.json(item)
             for name, item in value.items()
         }
         same = all(type(name) is str and found[name] is item for name, item in value.items())

@@ -53,27 +53,23 @@ def key_text(term: Term) -> str:
     return term.text if term.kind in {"str", "int", "none"} else f"key({term.text})"
 
 
-def looked_up(source: Term, key: Term) -> str:  # noqa: PLR0911 - one for each case
-    """``source[key]`` or U."""
+def looked_up(source: Term, key: Term, *, base: bool) -> str:
+    """``source[key]`` or U; in base documents keys are text."""
     if source.kind in {"str", "int", "bool", "none"}:
         return "U"
+    otherwise = f"{'stored' if base else 'lookup'}({source.text}, {key.text})"
     if key.kind == "str":
         get = f"{source.text}.get({key.text}, U)"
-        if source.kind == "dict":
-            return get
-        return f"{get} if type({source.text}) is dict else lookup({source.text}, {key.text})"
+        return get if source.kind == "dict" else f"{get} if type({source.text}) is dict else {otherwise}"
     if key.kind == "int" and key.constant:
         place = f"0 <= {key.text} < len({source.text})"
         if source.kind == "list":
             return f"{source.text}[{key.text}] if {place} else U"
-        check = f"type({source.text}) is list and {place}"
-        return f"{source.text}[{key.text}] if {check} else lookup({source.text}, {key.text})"
+        return f"{source.text}[{key.text}] if type({source.text}) is list and {place} else {otherwise}"
     if key.kind is None and not key.constant:
-        check = f"type({key.text}) is str" + (
-            "" if source.kind == "dict" else f" and type({source.text}) is dict"
-        )
-        return f"{source.text}.get({key.text}, U) if {check} else lookup({source.text}, {key.text})"
-    return f"lookup({source.text}, {key.text})"
+        check = f"type({key.text}) is str" + ("" if source.kind == "dict" else f" and type({source.text}) is dict")
+        return f"{source.text}.get({key.text}, U) if {check} else {otherwise}"
+    return otherwise
 
 
 def equality(a: Term, b: Term) -> tuple[str, str]:

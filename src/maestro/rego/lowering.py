@@ -70,7 +70,7 @@ class Lowering:
         for local in params:
             if local not in (0, 1):
                 self.state.facts[local] = Fact(defined=True)
-        self.state.facts[1] = Fact(defined=True, kind="dict")
+        self.state.facts[1] = Fact(defined=True, kind="dict", base=True)
 
     @contextmanager
     def inside(self, body: list[flow.Node], target: flow.Label | None = None) -> Iterator[None]:
@@ -181,6 +181,7 @@ class Lowering:
         """The variable of a local has just got a value."""
         self.known.forget([self.variable(local)])
         self.known.conditions.pop(local, None)
+        self.saves.pop(local, None)
         if defined is None:
             self.known.facts.pop(local, None)
         else:
@@ -191,6 +192,7 @@ class Lowering:
         name = self.variable(local)
         self.known.forget([name])
         self.known.conditions.pop(local, None)
+        self.saves.pop(local, None)
         self.used |= names_in(term.text)
         self.out.append(flow.Store(name, term.text))
         if fact is None:

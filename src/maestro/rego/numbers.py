@@ -19,6 +19,7 @@ __all__ = [
     "Number",
     "absolute",
     "add",
+    "as_index",
     "as_integer",
     "ceiling",
     "divide",
@@ -176,6 +177,22 @@ def as_integer(value: int | Number) -> int | None:
         return value
     whole = int(value)
     return bounded(whole) if whole == value else None
+
+
+_DECIMAL = re.compile(r"(?P<sign>-?)(?P<whole>[0-9]+)(?:\.0*)?")
+
+
+def as_index(value: int | Number) -> int | None:
+    """The value as an int if its text is a short integer's: ``1`` and ``1.0`` are, ``1e0`` is not.
+
+    OPA's ``Number.Int`` (``v1/util``, Atoi64): what indexes an array, and what builtins take for an integer.
+    """
+    if type(value) is int:
+        return value if -(2**63) <= value < 2**63 else None
+    match = _DECIMAL.fullmatch(str(value))
+    if match is None or len(str(value)) - len(match["sign"]) > 19:
+        return None
+    return int(match["whole"]) * (-1 if match["sign"] else 1)
 
 
 def _float(value: int | Number) -> bigfloat.BigFloat:

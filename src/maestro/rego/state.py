@@ -44,12 +44,14 @@ class Fact:
         kind: Python type of its value, if known: list, dict, set, str, int, bool, none.
         text: another expression for the value, as good as the local's own variable.
         display: the local is not in its variable yet, see `Display`.
+        base: it is a place in the base documents, reached by look-ups alone.
     """
 
     defined: bool
     kind: str | None = None
     text: str | None = None
     display: Display | None = None
+    base: bool = False
 
 
 @attrs.define

@@ -46,6 +46,7 @@ def _scan(low: Lowering, statement: ir.Scan) -> None:
     if source is None:
         return
     before = low.known
+    held = before.facts.get(statement.source)
     body = [statement.block]
     assigned = {local for one in walk.statements(body) for local in walk.writes(one)}
     assigned |= {statement.key, statement.value}
@@ -58,7 +59,7 @@ def _scan(low: Lowering, statement: ir.Scan) -> None:
     node.header = _loop_header(low, statement, source, node)
     low.state = before.copy()
     low.state.facts[statement.key] = Fact(defined=True)
-    low.state.facts[statement.value] = Fact(defined=True)
+    low.state.facts[statement.value] = Fact(defined=True, base=held is not None and held.base)
     if id(statement) in low.scan_exits:
         low.exits.append((node.done, low.scan_exits[id(statement)]))
     with low.inside(node.body, node.again):
@@ -88,14 +89,17 @@ def _dot(low: Lowering, statement: ir.Dot) -> None:
     if terms is None:
         return
     source, key = terms
-    expression = ("dot", source.text, key.text)
+    held = low.known.facts.get(statement.source.value)
+    base = held is not None and held.base
+    expression = ("dot", source.text, key.text, str(base))
     known = low.known.available.get(expression)
     if known is not None:
-        low.store(statement.target, Term(known), Fact(defined=True))
+        low.store(statement.target, Term(known), Fact(defined=True, base=base))
         return
-    low.assign(statement.target, looked_up(source, key), defined=True)
+    low.assign(statement.target, looked_up(source, key, base=base), defined=True)
     name = low.variable(statement.target)
     low.guard(f"{name} is U", f"{name} is not U", low.fail)
+    low.known.facts[statement.target] = Fact(defined=True, base=base)
     if name not in names_in(source.text) | names_in(key.text) and statement.source.value not in low.mutable:
         low.known.available[expression] = name
 
@@ -134,17 +138,18 @@ def _reset(low: Lowering, statement: ir.ResetLocal) -> None:
 def _assign_var(low: Lowering, statement: ir.AssignVar) -> None:
     if statement.source.type == "local":
         local = statement.source.value
-        if local in low.names:
-            low.saves[statement.target] = low.names[local]
         term, fact = low.read(local), low.known.facts.get(local)
         condition = low.known.conditions.get(local)
         if local in low.mutable or statement.target in low.mutable:
             low.used |= names_in(term.text)
             low.assign(statement.target, term.text, term.kind, defined=fact.defined if fact else None)
             return
-        low.store(statement.target, term, fact)
+        # A variable of the policy is a value, no longer a place in storage.
+        low.store(statement.target, term, fact and attrs.evolve(fact, base=False))
         if condition is not None:
             low.known.conditions[statement.target] = condition
+        if local in low.names:
+            low.saves[statement.target] = low.names[local]
     else:
         term = low.literal(statement.source)
         low.store(statement.target, term, Fact(defined=True, kind=term.kind))

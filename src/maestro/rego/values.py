@@ -21,10 +21,11 @@ are bare, need `equal`.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from maestro.rego.errors import EvaluationLimitError
-from maestro.rego.numbers import Number
+from maestro.rego.numbers import Number, as_index, number_text
 
 __all__ = [
     "FALSE_KEY",
@@ -38,6 +39,7 @@ __all__ = [
     "lookup",
     "ordered",
     "sort_key",
+    "stored",
     "type_name",
     "unkey",
 ]
@@ -97,6 +99,9 @@ class Key:
 
 TRUE_KEY: Final = Key(value=True, frozen=("boolean", True))
 FALSE_KEY: Final = Key(value=False, frozen=("boolean", False))
+
+
+_INDEX = re.compile(r"[+-]?[0-9]{1,18}(?:\.0*)?")
 
 
 class _Budget:
@@ -195,14 +200,24 @@ def lookup(source: Any, name: Any) -> Any:
     if kind is dict:
         return source.get(key(name), UNDEFINED)
     if kind is list:
-        if type(name) is not int:
-            # OPA reads the index from its text: only `-0` is an integer there and not here.
-            if not (isinstance(name, Number) and name.text == "-0"):
-                return UNDEFINED
-            name = 0
-        return source[name] if 0 <= name < len(source) else UNDEFINED
+        index = as_index(name) if type(name) is int or isinstance(name, Number) else None
+        return source[index] if index is not None and 0 <= index < len(source) else UNDEFINED
     if kind is set:
         return name if key(name) in source else UNDEFINED
+    return UNDEFINED
+
+
+def stored(source: Any, name: Any) -> Any:
+    """``source[name]`` in a base document: OPA's storage takes paths of text, so ``1`` and ``"1"`` are one step."""
+    if isinstance(name, Number) or type(name) is int:
+        name = number_text(name)
+    if type(name) is not str:
+        return UNDEFINED
+    if type(source) is dict:
+        return source.get(name, UNDEFINED)
+    if type(source) is list and _INDEX.fullmatch(name):
+        index = int(name.partition(".")[0])
+        return source[index] if 0 <= index < len(source) else UNDEFINED
     return UNDEFINED
 
 
