@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from maestro.kernel.errors import BadInputError, PortError
+from maestro.ports.policy import UNDEFINED, RulePath
 
 __all__ = ["OpaClient"]
 
@@ -51,11 +52,15 @@ class OpaClient:
             PortError: ``opa_unreachable``, ``opa_refused``, or ``opa_undefined``: the rule has no value for this input,
                 or OPA has no such rule.
         """
-        body = b'{"input":' + msgspec.json.encode(document) + b"}"
-        answer = self._ask("POST", f"/v1/data/{_quoted(path)}", body)
+        return self.ask(tuple(path.strip("/").split("/")), document)
+
+    def ask(self, path: RulePath, document: object) -> Any:
+        """As ``evaluate``, of a path in steps; ``UNDEFINED`` asks without an input."""
+        body = b"{}" if document is UNDEFINED else b'{"input":' + msgspec.json.encode(document) + b"}"
+        answer = self._ask("POST", "/".join(("/v1/data", *(quote(step, safe="") for step in path))), body)
         if "result" not in answer:
             raise PortError(
-                f"OPA at {self._address} has no value for {path}.",
+                f"OPA at {self._address} has no value for {'/'.join(path)}.",
                 retry_after=None,
                 code="opa_undefined",
                 remedy="Load the policies and the data, and name the rule as in mc/limits/decision.",
