@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.routing import Route, Router
 
-from maestro_sidecar import audit, documents, operations, runs
+from maestro_sidecar import audit, documents, edge_routes, operations, runs
 from maestro_sidecar.context import Context
 from maestro_sidecar.endpoint import UNMATCHED, Endpoint, Operation
 from maestro_sidecar.hot import HotDecisions
 from maestro_sidecar.messages import Receive, Request, Scope, Send, problem_answer
 from maestro_sidecar.refusals import RefusedError
+
+if TYPE_CHECKING:
+    from maestro_sidecar.opa_api import DataApi
 
 __all__ = ["OPERATIONS", "Application"]
 
@@ -19,10 +22,13 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *runs.OPERATIONS,
     *documents.OPERATIONS,
     *audit.OPERATIONS,
+    *edge_routes.OPERATIONS,
     *operations.OPERATIONS,
 )
 """Every operation of the sidecar: what is routed, and what the OpenAPI document tells."""
 
+_OPA: Final = "/v1/"
+_DATA: Final = "/v1/data"
 _ALWAYS = frozenset({"/livez", "/readyz", "/metrics"})
 """Answered also when too much is going on or the sidecar is stopping: that is when they are needed."""
 
@@ -47,6 +53,7 @@ class Application:
             default=self._not_found,
         )
         self._hot = HotDecisions(context, endpoints[runs.DECISIONS])
+        self._data = _data_api(context)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -64,6 +71,12 @@ class Application:
         try:
             if path == runs.DECISIONS and scope["method"] == "POST":
                 await self._hot(scope, receive, send)
+            elif (
+                self._data is not None
+                and path.startswith(_DATA)
+                and path[len(_DATA) : 1 + len(_DATA)] in {"", "/"}
+            ):
+                await self._data(scope, receive, send)
             else:
                 await self._router(scope, receive, send)
         finally:
@@ -74,9 +87,22 @@ class Application:
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, error: RefusedError) -> None:
         answer = problem_answer(error)
+        if scope["path"].startswith(_OPA):
+            from maestro_sidecar.opa_api import data_problem
+
+            answer = data_problem(error)
         request = Request(scope, receive, most=0, seconds=0)
         self.context.metrics.answered(UNMATCHED, scope["method"], answer.status, 0.0)
         await answer.send(send, (b"x-request-id", request.request_id))
+
+
+def _data_api(context: Context) -> DataApi | None:
+    """Its module is loaded only where there is an edge, to keep the start lean."""
+    if context.edge is None:
+        return None
+    from maestro_sidecar.opa_api import DataApi
+
+    return DataApi(context, context.edge)
 
 
 async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:

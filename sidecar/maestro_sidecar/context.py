@@ -23,6 +23,9 @@ from maestro_sidecar.violations import ViolationWatch
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
+if TYPE_CHECKING:
+    from maestro_sidecar.edge_service import EdgeService
+
 __all__ = ["Context", "Gate", "Workers"]
 
 T = TypeVar("T")
@@ -85,6 +88,7 @@ class Context:
         violations: the standing replay.
         audit: the node's audit log; ``audit.log.append`` is the door to it.
         tracing: spans of sampled requests; None when it is off.
+        edge: edge policy; None for none.
         closing: undoes the wiring, last part first.
     """
 
@@ -102,6 +106,7 @@ class Context:
     violations: ViolationWatch
     audit: AuditTrail
     tracing: Tracing | None
+    edge: EdgeService | None
     closing: tuple[Callable[[], object], ...]
 
     def step(self, span: Span | None, name: str) -> AbstractContextManager[Span | None]:

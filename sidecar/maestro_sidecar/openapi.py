@@ -193,6 +193,10 @@ def _responses(operation: Operation) -> dict[str, Any]:
             problem["headers"] = {
                 "Retry-After": {"description": "Whole seconds.", "schema": {"type": "integer"}}
             }
+        if status in operation.answers:  # OPA's own body beside ours
+            answer = responses[str(status)]
+            problem["description"] = f"{answer['description']} Or {problem['description']}"
+            problem["content"] |= answer["content"]
         responses[str(status)] = problem
     return responses
 
@@ -246,6 +250,8 @@ def _schema(shape: Any) -> dict[str, Any]:
 _WORDS: Final = {
     200: "As asked.",
     201: "Created.",
+    202: "Taken up.",
     204: "Done; nothing to tell.",
     304: "Not changed since the ETag.",
+    500: "It does not decide.",
 }

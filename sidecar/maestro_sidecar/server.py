@@ -137,6 +137,9 @@ class _Server(uvicorn.Server):
         self._spawn(self._follow_events())
         self._spawn(self._sweep())
         self._spawn(self._follow_for_audit())
+        edge = self._context.edge
+        if edge is not None and edge.pump is not None:
+            edge.pump.start()
         started = _started(self._context, self._listeners)
         self._context.log.info("ready", **msgspec.to_builtins(started))
         if self._ready is not None:

@@ -34,6 +34,7 @@ from maestro.limits.documents import LimitsFile, limits_from
 from maestro.limits.policy import compile_file
 from maestro.limits.revision import UNRESTRICTED
 from maestro.ports.flags import FlagSnapshot
+from maestro_sidecar.edge_settings import EdgeSettings, check_edge
 
 __all__ = [
     "DEFAULT_PORT",
@@ -186,6 +187,7 @@ class Settings(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
         metrics: cardinality.
         audit: keys.
         tracing: where traces go, and how many.
+        edge: edge policy; None for none.
         state: folder for what is made when the settings name nothing.
     """
 
@@ -198,6 +200,7 @@ class Settings(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
     metrics: MetricsSettings = MetricsSettings()
     audit: AuditSettings = AuditSettings()
     tracing: TracingSettings = TracingSettings()
+    edge: EdgeSettings | None = None
     state: str = ""
 
     @property
@@ -305,6 +308,8 @@ def parse_settings(raw: dict[str, Any]) -> Settings:
         _check_token(token, f"tokens[{index}]")
     _check_server(settings.server)
     _check_store(settings.store)
+    if settings.edge is not None:
+        check_edge(settings.edge)
     return msgspec.structs.replace(settings, default_limits=default_limits)
 
 

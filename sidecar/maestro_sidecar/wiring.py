@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -23,6 +24,9 @@ from maestro_sidecar.metrics import Metrics
 from maestro_sidecar.settings import ServerSettings, Settings, StaticFlags, StoreSettings, is_loopback
 from maestro_sidecar.tracing import Tracing, opened
 from maestro_sidecar.violations import ViolationWatch
+
+if TYPE_CHECKING:
+    from maestro_sidecar.edge_service import EdgeService
 
 __all__ = ["Stores", "open_stores", "wire"]
 
@@ -112,6 +116,8 @@ def wire(
     metrics.registry.register(audit)
     tracing = tracing or opened(settings.tracing)
     _warn_of_clear_tokens(server, log)
+    edge = _edge(settings, clock, flags, audit, background)
+    _watch_edge(metrics, edge)
     return Context(
         settings=settings,
         clock=clock,
@@ -127,6 +133,7 @@ def wire(
         violations=violations,
         audit=audit,
         tracing=tracing,
+        edge=edge,
         closing=(
             *reading.closing,
             *writing.closing,
@@ -137,8 +144,28 @@ def wire(
             admits.close,
             aside.close,
             workers.close,
+            *(() if edge is None else (edge.close,)),
         ),
     )
+
+
+def _edge(
+    settings: Settings, clock: SystemClock, flags: StaticFlags, audit: AuditTrail, stores: Stores
+) -> EdgeService | None:
+    if settings.edge is None:
+        return None
+    from maestro_sidecar.edge_service import open_edge
+
+    return open_edge(
+        settings.edge, settings.state, clock=clock, flags=flags, auditor=audit.log, outbox=stores.events
+    )
+
+
+def _watch_edge(metrics: Metrics, edge: EdgeService | None) -> None:
+    if edge is not None:
+        from maestro_sidecar.edge_metrics import EdgeMetrics
+
+        metrics.registry.register(EdgeMetrics(edge))
 
 
 def _workers(store: StoreSettings) -> Workers:

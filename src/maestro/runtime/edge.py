@@ -172,7 +172,7 @@ class EdgeNode:
             with self._changing:
                 if self._record.serving == loaded.held:
                     self._fails(error.code)
-        except PortError as error:
+        except MaestroError as error:  # of the disk, or of a key's file
             self.trouble = error.code
 
     def poll(self, wait: float = 0.0) -> Polled:
@@ -391,7 +391,7 @@ class EdgeNode:
             except UntrustedError as error:
                 failed = Happening(Signal.FAILED, reason=error.code)
                 self._commit(step(self._record, failed, self._clock.now(), self.rules))
-            except PortError as error:  # nothing decides meanwhile, and the next tick tries again
+            except MaestroError as error:  # nothing decides meanwhile, and the next tick tries again
                 self.trouble = error.code
                 break
         self._publish()

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
+from maestro.calendar import HORIZON
 from maestro.formats import strict_json
 from maestro.kernel.errors import BadInputError, UntrustedError
 from maestro.kernel.instants import epoch_seconds, from_epoch_seconds
@@ -118,7 +119,8 @@ class NativePolicy:
         if until is None:
             return None
         fit = ceil(expected or 0) if policy.must_fit else 0
-        return from_epoch_seconds(max(until - max(policy.cutoff, fit), at + 1))
+        # A span without an end is looked at again when a schedule looks no further.
+        return from_epoch_seconds(max(min(until, at + HORIZON) - max(policy.cutoff, fit), at + 1))
 
     def _decision(self, given: Any, now: datetime) -> dict[str, Any]:
         asked = _asked(given)
