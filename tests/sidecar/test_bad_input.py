@@ -235,7 +235,7 @@ def test_each_path_tells_its_methods(ask):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api", "/api/limits/windows/", "/api/limits/runs/a/b/c", "/v1/data/x"]
+    "path", ["/", "/api", "/api/limits/windows/", "/api/limits/runs/a/b/c", "/v2/data/x"]
 )
 def test_an_unknown_path_is_404(ask, path):
     assert ask("GET", path, token="op").code == "not_found"

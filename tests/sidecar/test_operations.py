@@ -148,7 +148,8 @@ def test_the_replay_reads_in_turns(sidecar, monkeypatch):
 
 def test_flags_are_told(sidecar):
     assert sidecar(flags={"run_windows_caps": False})("GET", "/api/flags", token="op").json == {
-        "run_windows_caps": False
+        "edge_policy_ga": True,
+        "run_windows_caps": False,
     }
 
 
