@@ -195,6 +195,7 @@ OPERATIONS = (
             Parameter("exclude-plugin", "query", "Taken for compatibility; there are none."),
         ),
         answers={200: dict[str, Any], 500: dict[str, str]},
+        problems={400: ("bad_input",)},
     ),
     Operation(
         "GET",
