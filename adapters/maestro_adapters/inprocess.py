@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from threading import Lock
@@ -57,17 +56,22 @@ class _Book:
 
     def __init__(self) -> None:
         self.runs: dict[str, _Record] = {}
-        self.packages: defaultdict[str, set[str]] = defaultdict(set)
+        self.packages: dict[str, set[str]] = {}
         self.earliest = 0
         """No lease expires before this instant; a cap that is reached earlier is reached for certain."""
 
     def put(self, run: str, package: str, record: _Record) -> None:
         """Add a lease, or replace the one of the same run and package."""
         expires = record[0]
-        if expires < self.earliest or not self.runs:
+        runs = self.runs
+        if expires < self.earliest or not runs:
             self.earliest = expires
-        self.runs[run] = record
-        self.packages[package].add(run)
+        runs[run] = record
+        same = self.packages.get(package)
+        if same is None:
+            self.packages[package] = {run}
+        else:
+            same.add(run)
 
     def drop(self, lease: Lease) -> None:
         """Remove a lease that is held."""

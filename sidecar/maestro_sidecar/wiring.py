@@ -217,12 +217,12 @@ def _sqlite(settings: Settings) -> Stores:
 
     path = settings.store_path
     leases = SqliteLeases(path)
-    documents, events = SqliteDocuments(path), SqliteOutbox(path)
+    documents, events = SqliteDocuments(leases.database), SqliteOutbox(leases.database)
     return Stores(
         leases,
         documents,
         events,
-        (leases.close, documents.close, events.close),
+        (leases.close,),
         lambda name: SqliteAudit(path, name),
     )
 

@@ -31,11 +31,14 @@ class SqliteDocuments:
     """A document store in a SQLite file (``DocumentStore``).
 
     Args:
-        path: the file; ``SqliteLeases`` and ``SqliteOutbox`` may use the same.
+        path: the file; ``SqliteLeases`` and ``SqliteOutbox`` may use the same. Or the database that another store
+            of this process has opened: by one connection, documents and leases are read faster, but wait for one
+            another's writes.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._database = Database(path)
+    def __init__(self, path: str | os.PathLike[str] | Database) -> None:
+        self._own = not isinstance(path, Database)
+        self._database = path if isinstance(path, Database) else Database(path)
         self.outbox = SqliteOutbox(self._database)
 
     @property
@@ -90,8 +93,9 @@ class SqliteDocuments:
             return int(cursor.execute(_GENERATION).fetchone()[0])
 
     def close(self) -> None:
-        """Close the file."""
-        self._database.close()
+        """Close the file, unless its database was handed in."""
+        if self._own:
+            self._database.close()
 
 
 def _document(row: tuple[Any, ...]) -> StoredDocument:

@@ -38,6 +38,9 @@ __all__ = ["SqliteLeases"]
 _TOKEN_STEP: Final = 2**20
 """More tokens than can be given out between two syncs of the log, so a lost tail never makes one come twice."""
 
+_MOST_BITS: Final = 63
+"""Of a number in a SQLite file; a token with more is nobody's."""
+
 _SWEEP_AFTER: Final = 256
 """Whoever is given a token divisible by this deletes what has expired, so that leases of crashed holders never pile up.
 By the token, not by a count of its own: a store's processes may all be too short-lived to count that far."""
@@ -69,6 +72,7 @@ _ADMITS: Final = {
 _TOKEN: Final = "SELECT token FROM fence"  # noqa: S105  # a statement
 _PUT: Final = "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _RENEW: Final = "UPDATE leases SET ttl = ?, expires = ? WHERE tenant = ? AND run = ?"
+_RELEASE_HELD: Final = "DELETE FROM leases WHERE tenant = ? AND run = ? AND token = ? AND expires > ?"
 _RELEASE: Final = "DELETE FROM leases WHERE tenant = ? AND run = ?"
 _HELD: Final = "SELECT tenant, count(*) FROM leases WHERE expires > ? GROUP BY tenant"
 _SWEEP: Final = "DELETE FROM leases WHERE expires <= ?"
@@ -100,6 +104,11 @@ class SqliteLeases:
         self._database = Database(path)
         self.outbox = SqliteOutbox(self._database) if events else None
         self._begin_boot()
+
+    @property
+    def database(self) -> Database:
+        """The open file, for ``SqliteDocuments`` and ``SqliteOutbox`` that are to share it."""
+        return self._database
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -170,15 +179,14 @@ class SqliteLeases:
         self._check(announce)
         with self._database.writing() as cursor:
             now = self._nanoseconds()
+            if announce is None:
+                return _release(cursor, (tenant, run), token, now)
             row = cursor.execute(_FIND, (tenant, run)).fetchone()
-            if row is None or row[1] <= now:
-                return Release.ABSENT
-            if row[2] != token:
-                return Release.STALE
-            cursor.execute(_RELEASE, (tenant, run))
-            if announce is not None:
+            found = _found(row, token, now)
+            if found is Release.RELEASED:
+                cursor.execute(_RELEASE, (tenant, run))
                 keep(cursor, announce(_lease(tenant, run, row, now)))
-        return Release.RELEASED
+        return found
 
     def find(self, tenant: str, run: str) -> Lease | None:
         """The run's unexpired lease."""
@@ -255,6 +263,19 @@ class SqliteLeases:
                 retry_after=None,
                 remedy="Keep the file on a disk of one machine; share slots between machines through a server.",
             )
+
+
+def _release(cursor: sqlite3.Cursor, key: tuple[str, str], token: int, now: int) -> Release:
+    """Release what nobody need be told of: one statement when all is as it should be."""
+    if token.bit_length() <= _MOST_BITS and cursor.execute(_RELEASE_HELD, (*key, token, now)).rowcount:
+        return Release.RELEASED
+    return _found(cursor.execute(_FIND, key).fetchone(), token, now)
+
+
+def _found(row: tuple[Any, ...] | None, token: int, now: int) -> Release:
+    if row is None or row[1] <= now:
+        return Release.ABSENT
+    return Release.RELEASED if row[2] == token else Release.STALE
 
 
 def _usage(cursor: sqlite3.Cursor, tenant: str, package: str, now: int) -> Usage:

@@ -37,6 +37,7 @@ class SqliteOutbox:
     """
 
     def __init__(self, path: str | os.PathLike[str] | Database) -> None:
+        self._own = not isinstance(path, Database)
         self._database = path if isinstance(path, Database) else Database(path)
 
     @property
@@ -69,5 +70,6 @@ class SqliteOutbox:
         return 0 if row is None else int(row[0])
 
     def close(self) -> None:
-        """Close the file."""
-        self._database.close()
+        """Close the file, unless its database was handed in."""
+        if self._own:
+            self._database.close()

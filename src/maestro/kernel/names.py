@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from maestro.kernel.errors import BadInputError
 
-__all__ = ["require_package", "require_package_pattern", "require_run", "require_tenant"]
+__all__ = ["require_claim", "require_package", "require_package_pattern", "require_run", "require_tenant"]
 
 # The URL-unreserved characters (RFC 3986 section 2.3), so that a name needs no escaping in a path; runs also
 # take ':' because orchestrators join ids with it.
@@ -39,6 +39,14 @@ def require_package(name: str, field: str = "package") -> str:
     return name
 
 
+def require_claim(run: str, tenant: str, package: str) -> None:
+    """``require_run``, ``require_tenant`` and ``require_package`` in one."""
+    if not _RUN.fullmatch(run) or not _fit(tenant, package):
+        require_run(run)
+        require_tenant(tenant)
+        require_package(package)
+
+
 def require_package_pattern(pattern: str, field: str) -> str:
     """Return a key of ``packageCaps``: an exact name, ``ns/*`` or ``*``, or raise BadInputError."""
     if _PATTERN.fullmatch(pattern) is None:
@@ -48,6 +56,11 @@ def require_package_pattern(pattern: str, field: str) -> str:
 
 def _refused(name: str, field: str, remedy: str) -> BadInputError:
     return BadInputError("is not a valid name.", field=field, value=name or '""', remedy=remedy)
+
+
+@lru_cache(maxsize=4096)
+def _fit(tenant: str, package: str) -> bool:
+    return _fits(_TENANT, tenant) and _fits(_PACKAGE, package)
 
 
 @lru_cache(maxsize=4096)

@@ -8,8 +8,8 @@ from datetime import datetime
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from maestro.calendar import TZDATA_VERSION
-from maestro.kernel.instants import epoch_seconds
+from maestro.calendar import DAY, TZDATA_VERSION
+from maestro.kernel.instants import epoch_seconds, from_epoch_seconds
 from maestro.limits.decision import Decision, Deny
 from maestro.limits.messages import duration, plural
 from maestro.limits.openings import Opening
@@ -65,8 +65,7 @@ def decide(
 
 def caps_for(policy: LimitsPolicy, package: str, *, enforce: bool = True) -> Caps:
     """The caps that a lease store must hold for a run of the package; ``enforce`` as in ``decide``."""
-    governing = policy.package_caps.governing(package) if enforce else None
-    return Caps(policy.max_concurrent, None if governing is None else governing[1])
+    return policy.caps_of(package) if enforce else Caps(policy.max_concurrent)
 
 
 def already_held(policy: LimitsPolicy, run: str, now: datetime) -> Decision:
@@ -120,13 +119,20 @@ def _greatest(denies: tuple[Deny, ...]) -> int | None:
 
 def admits(policy: LimitsPolicy, now: datetime, expected: float | None) -> bool:
     """Whether the calendar alone (closures, windows, cutoff, fit) lets a run start: ``decide`` without its words."""
+    fit = _must_fit(policy, expected)
+    since, last = policy.starting[0]
+    if not fit and since <= now < last:
+        return True
     schedule = policy.schedule
     if schedule.windows is None and not schedule.closures:
         return True
     at = epoch_seconds(now)
     until = schedule.open_until(at)
-    ends = at + (now.microsecond > 0) + _must_fit(policy, expected)
-    return until is not None and at < until - policy.cutoff and ends <= until
+    if until is None or at >= until - policy.cutoff:
+        return False
+    # The calendar is a function of time alone: until then, whatever the clock does, it says the same.
+    policy.starting[0] = (now, from_epoch_seconds(min(until - policy.cutoff, at + DAY)))
+    return at + (now.microsecond > 0) + fit <= until
 
 
 def _must_fit(policy: LimitsPolicy, expected: float | None) -> int:

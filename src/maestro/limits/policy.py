@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache, partial
 
 import attrs
@@ -20,6 +21,7 @@ from maestro.calendar import (
     zone,
 )
 from maestro.kernel.errors import BadInputError
+from maestro.kernel.instants import EPOCH
 from maestro.limits.caps import PackageCaps
 from maestro.limits.decision import Source
 from maestro.limits.documents import (
@@ -32,9 +34,11 @@ from maestro.limits.documents import (
     split_limits,
 )
 from maestro.limits.openings import Opening, opening_at
+from maestro.ports.leases import Caps
 
 __all__ = ["LimitsPolicy", "compile_file", "compile_policy"]
 
+_PACKAGES = 256
 _OPENINGS = 64
 """Openings kept ready a policy: those of the weeks to come, seldom more."""
 
@@ -56,6 +60,9 @@ class LimitsPolicy:
             and may, having no caps that would need a count.
         source: where the documents came from.
         revision: names them.
+        caps_of: the caps that hold for a package.
+        starting: one pair of instants: from the first until before the second the calendar lets any run start, as
+            far as it need not fit. What was found last, for those who ask next.
         opening: what denies say of an opening, by its instant in seconds since the epoch; None: none is planned.
     """
 
@@ -77,6 +84,15 @@ class LimitsPolicy:
     def _memo_of_openings(self) -> Callable[[int | None], Opening]:
         told = partial(opening_at, self.tenant, self.schedule, self.items, self.timezone)
         return lru_cache(maxsize=_OPENINGS)(told)
+
+    caps_of: Callable[[str], Caps] = attrs.field(init=False, repr=False, eq=False)
+    starting: list[tuple[datetime, datetime]] = attrs.field(
+        init=False, repr=False, eq=False, factory=lambda: [(EPOCH, EPOCH)]
+    )
+
+    @caps_of.default
+    def _memo_of_caps(self) -> Callable[[str], Caps]:
+        return lru_cache(maxsize=_PACKAGES)(partial(_caps, self.max_concurrent, self.package_caps))
 
     @property
     def restricted(self) -> bool:
@@ -134,6 +150,11 @@ def compile_file(limits: LimitsFile, *, source: Source = "file", tenant: str | N
     return compile_policy(
         tenant or limits.tenant, windows, caps, source=source, revision=f"sha256:{digest[:16]}"
     )
+
+
+def _caps(tenant: int | None, packages: PackageCaps, package: str) -> Caps:
+    governing = packages.governing(package)
+    return Caps(tenant, None if governing is None else governing[1])
 
 
 def _window(item: WindowItem, default: str, field: str) -> Window:

@@ -14,7 +14,7 @@ import msgspec
 from maestro.kernel.errors import BadInputError, PortError
 from maestro.kernel.events import Event
 from maestro.kernel.instants import epoch_seconds, require_aware
-from maestro.kernel.names import require_package, require_run, require_tenant
+from maestro.kernel.names import require_claim, require_package, require_tenant
 from maestro.limits import events
 from maestro.limits.decide import admits, already_held, caps_for, decide, unavailable
 from maestro.limits.decision import Decision, Source
@@ -44,6 +44,7 @@ __all__ = ["BlockingLimits"]
 
 DEFAULT_TTL = timedelta(seconds=30)
 LONGEST_TTL = timedelta(days=1)
+_LONGEST_SECONDS = LONGEST_TTL.total_seconds()
 _ALL_ON = FlagSnapshot()
 
 
@@ -141,9 +142,10 @@ class BlockingLimits:
             BadInputError: a malformed name or ttl.
             ConflictError: ``run_package_conflict``, the run holds a slot for another package.
         """
-        attempt = self.attempt(run=run, tenant=tenant, package=package, ttl=ttl, expected=expected)
+        asked = _checked(run, tenant, package, ttl, expected)
         if not wait:
-            return attempt()
+            return self._attempt(*asked)
+        attempt = partial(self._attempt, *asked)
         rung = threading.Event()
         waiting = self.waiting((tenant, run, package), attempt, wait, rung.set)
         try:
@@ -164,10 +166,7 @@ class BlockingLimits:
         expected: timedelta | float | None = None,
     ) -> Callable[[], Slot | Decision]:
         """``acquire`` without waiting, checked once to be called as often as needed. Raises BadInputError."""
-        require_run(run)
-        require_tenant(tenant)
-        require_package(package)
-        return partial(self._attempt, run, tenant, package, _ttl(ttl), _seconds(expected))
+        return partial(self._attempt, *_checked(run, tenant, package, ttl, expected))
 
     def waiting(
         self,
@@ -185,7 +184,7 @@ class BlockingLimits:
         self, run: str, tenant: str, package: str, ttl_seconds: float, expected_seconds: float | None
     ) -> Slot | Decision:
         now = self._clock.now()
-        enforce = self._snapshot().enabled("run_windows_caps")
+        enforce = self._flags is None or self._snapshot().enabled("run_windows_caps")
         try:
             policy = self.policies.current(tenant)
             claim = Claim(tenant, run, package, ttl_seconds, now, expected_seconds, policy.revision)
@@ -341,6 +340,14 @@ def _verdict(policy: LimitsPolicy, claim: Claim, usage: Usage | None, *, enforce
     return decide(policy, claim.package, claim.at, expected=claim.expected, usage=usage, enforce=enforce)
 
 
+def _checked(
+    run: str, tenant: str, package: str, ttl: timedelta | float, expected: timedelta | float | None
+) -> tuple[str, str, str, float, float | None]:
+    """What ``_attempt`` takes. Raises BadInputError."""
+    require_claim(run, tenant, package)
+    return run, tenant, package, _ttl(ttl), None if expected is None else _seconds(expected)
+
+
 def _seconds(span: timedelta | float | None, field: str = "expectedSeconds") -> float | None:
     if span is None:
         return None
@@ -357,7 +364,7 @@ def _seconds(span: timedelta | float | None, field: str = "expectedSeconds") -> 
 
 def _ttl(ttl: timedelta | float) -> float:
     seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else float(ttl)
-    if not 0 < seconds <= LONGEST_TTL.total_seconds():
+    if not 0 < seconds <= _LONGEST_SECONDS:
         raise BadInputError(
             "must be more than 0 seconds and at most a day.",
             field="ttlSeconds",

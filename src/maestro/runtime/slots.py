@@ -30,6 +30,8 @@ class Slot:
         lease: the lease, or None when the run was admitted by the cached document while the store was down.
     """
 
+    __slots__ = ("__weakref__", "_deadline", "_decide", "_limits", "_lost", "lease")
+
     allowed: Literal[True] = True
 
     def __init__(

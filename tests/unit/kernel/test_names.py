@@ -3,7 +3,13 @@
 import pytest
 
 from maestro import BadInputError
-from maestro.kernel.names import require_package, require_package_pattern, require_run, require_tenant
+from maestro.kernel.names import (
+    require_claim,
+    require_package,
+    require_package_pattern,
+    require_run,
+    require_tenant,
+)
 
 
 @pytest.mark.parametrize("name", ["acme", "A.b_c~d-9", "x" * 128])
@@ -43,3 +49,14 @@ def test_patterns(pattern):
 def test_what_is_no_pattern(pattern):
     with pytest.raises(BadInputError, match=r"ns/\*"):
         require_package_pattern(pattern, "packageCaps")
+
+
+@pytest.mark.parametrize(
+    ("claim", "field"),
+    [(("a b", "acme", "p"), "run"), (("r", "a/b", "p"), "tenant"), (("r", "acme", ""), "package")],
+)
+def test_of_a_claim_the_field_that_is_wrong_is_named(claim, field):
+    require_claim("r:1", "acme", "ns/a")
+    with pytest.raises(BadInputError) as caught:
+        require_claim(*claim)
+    assert caught.value.field == field

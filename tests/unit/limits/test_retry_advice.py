@@ -1,4 +1,7 @@
-"""Window advice is exact to the second: admitted at T, denied at T - 1 s. A property over odd days and zones."""
+"""Window advice is exact to the second: admitted at T, denied at T - 1 s; and what is kept ready says what is true.
+
+Properties over odd days and zones.
+"""
 
 from datetime import timedelta
 
@@ -8,7 +11,7 @@ from msgspec import UNSET
 
 from limits_support.cases import policy_of
 from maestro.kernel.instants import from_epoch_seconds
-from maestro.limits.decide import decide
+from maestro.limits.decide import admits, decide
 from maestro.testing.strategies.calendar import instants_around_transitions
 
 ZONES = [
@@ -58,3 +61,20 @@ def test_advice_is_exact(question):
         assert decide(policy, "ns/a", opens, expected=expected).allowed
         assert not decide(policy, "ns/a", opens - timedelta(seconds=1), expected=expected).allowed
         assert all(deny.window == decision.denies[0].window != UNSET for deny in decision.denies)
+
+
+@given(
+    questions(),
+    st.lists(
+        st.tuples(st.integers(-90_000_000_000, 90_000_000_000), st.sampled_from([None, 1, 7200.5])),
+        min_size=2,
+        max_size=12,
+    ),
+)
+@settings(max_examples=150, deadline=None)
+def test_what_was_found_last_never_lets_a_run_start_that_the_calendar_denies(question, asked):
+    """The clock may go and step either way between two questions; the policy remembers, and a fresh one does not."""
+    policy, seconds, _ = question
+    for microseconds, expected in asked:
+        now = from_epoch_seconds(seconds) + timedelta(microseconds=microseconds)
+        assert admits(policy, now, expected) == decide(policy, "ns/a", now, expected=expected).allowed
