@@ -8,6 +8,8 @@ from starlette.routing import Route, Router
 
 from maestro_sidecar import audit, documents, edge_routes, operations, runs
 from maestro_sidecar.context import Context
+from maestro_sidecar.contracts import operations as contract_operations
+from maestro_sidecar.contracts.endpoint import ContractEndpoint
 from maestro_sidecar.endpoint import UNMATCHED, Endpoint, Operation
 from maestro_sidecar.hot import HotDecisions
 from maestro_sidecar.messages import Receive, Request, Scope, Send, problem_answer
@@ -23,6 +25,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *documents.OPERATIONS,
     *audit.OPERATIONS,
     *edge_routes.OPERATIONS,
+    *contract_operations.OPERATIONS,
     *operations.OPERATIONS,
 )
 """Every operation of the sidecar: what is routed, and what the OpenAPI document tells."""
@@ -44,7 +47,9 @@ class Application:
         self.context = context
         self._gate = context.gate
         endpoints = {
-            path: Endpoint(path, [operation for operation in OPERATIONS if operation.path == path], context)
+            path: _endpoint_of(path)(
+                path, [operation for operation in OPERATIONS if operation.path == path], context
+            )
             for path in dict.fromkeys(operation.path for operation in OPERATIONS)
         }
         self._router = Router(
@@ -78,7 +83,7 @@ class Application:
             ):
                 await self._data(scope, receive, send)
             else:
-                await self._router(scope, receive, send)
+                await self._router(_undecoded(scope), receive, send)
         finally:
             gate.active -= 1
 
@@ -103,6 +108,17 @@ def _data_api(context: Context) -> DataApi | None:
     from maestro_sidecar.opa_api import DataApi
 
     return DataApi(context, context.edge)
+
+
+def _endpoint_of(path: str) -> type[Endpoint]:
+    return ContractEndpoint if path.startswith(contract_operations.ROOT) else Endpoint
+
+
+def _undecoded(scope: Scope) -> Scope:
+    """Names of subjects may hold slashes, so the registry's paths are taken apart before they are unquoted."""
+    if scope["path"].startswith(contract_operations.ROOT) and b"%" in scope.get("raw_path", b""):
+        return {**scope, "path": scope["raw_path"].decode("ascii")}
+    return scope
 
 
 async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:

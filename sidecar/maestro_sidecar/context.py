@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from maestro.runtime.blocking import BlockingLimits
+from maestro.runtime.contracts import ContractRegistry
 from maestro_adapters.clock import SystemClock
 from maestro_sidecar.audit_trail import AuditTrail
 from maestro_sidecar.auth import Authenticator
@@ -86,6 +87,7 @@ class Context:
         metrics: counters.
         log: structured log.
         violations: the standing replay.
+        contracts: the registry of contracts.
         audit: the node's audit log; ``audit.log.append`` is the door to it.
         tracing: spans of sampled requests; None when it is off.
         edge: edge policy; None for none.
@@ -104,6 +106,7 @@ class Context:
     metrics: Metrics
     log: Log
     violations: ViolationWatch
+    contracts: ContractRegistry
     audit: AuditTrail
     tracing: Tracing | None
     edge: EdgeService | None

@@ -62,7 +62,8 @@ class Operation:
         answers: type of the body by status; None for no body, str for text.
         problems: codes by status, beside those that any operation may give.
         tagged: whether a success carries an ETag.
-        described: whether the document shows it.
+        fault: type of the bodies that tell errors; a problem document when None.
+        media_type: of the bodies of this operation.
     """
 
     method: str
@@ -77,6 +78,8 @@ class Operation:
     answers: dict[int, Any] = attrs.Factory(dict)
     problems: dict[int, tuple[str, ...]] = attrs.Factory(dict)
     tagged: bool = False
+    fault: Any = None
+    media_type: str = "application/json"
 
 
 class Endpoint:
@@ -97,13 +100,41 @@ class Endpoint:
         self._allow = ", ".join(sorted(self._operations)).encode()
         self._server = context.settings.server
 
+    @property
+    def most_bytes(self) -> int:
+        """Bytes of a request's body at most."""
+        return self._server.max_body_bytes
+
+    def refusal(self, error: MaestroError) -> Answer:
+        """The answer that tells an error."""
+        return problem_answer(error)
+
+    def failure(self, request_id: str) -> Answer:
+        """The answer that tells a defect of ours."""
+        document = problems.problem(
+            500, "internal", "The sidecar failed; the fault is ours.", requestId=request_id,
+            remedy="Report it with the request id.",
+        )  # fmt: skip
+        answer = json_answer(500, document, (b"cache-control", b"no-store"))
+        return attrs.evolve(
+            answer, headers=((b"content-type", problems.MEDIA_TYPE.encode()), *answer.headers[1:])
+        )
+
+    def authorization(self, request: Request) -> bytes | None:
+        """The credentials that tell who asks."""
+        return request.header(b"authorization")
+
+    def accepts(self, request: Request) -> bool:
+        """Whether the client takes what these operations answer."""
+        return accepts_json(request.header(b"accept"))
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens."""
         started = self._context.clock.nanoseconds()
         request = Request(
             scope,
             receive,
-            most=self._server.max_body_bytes,
+            most=self.most_bytes,
             seconds=self._server.request_timeout_seconds,
         )
         self._trace(request)
@@ -113,7 +144,7 @@ class Endpoint:
             self._traced(request, _CLIENT_GONE)
             return
         except MaestroError as error:
-            answer = problem_answer(error)
+            answer = self.refusal(error)
             if answer.status >= 500:
                 self._log("request_failed", request, answer, error=str(error), code=error.code)
             elif answer.status in {401, 403}:
@@ -134,9 +165,9 @@ class Endpoint:
         self._check_origin(request)
         if operation.scopes:
             request.identity = self._context.authenticator.identify(
-                request.header(b"authorization"), socket=request.over_socket
+                self.authorization(request), socket=request.over_socket
             )
-        if str not in operation.answers.values() and not accepts_json(request.header(b"accept")):
+        if str not in operation.answers.values() and not self.accepts(request):
             raise RefusedError("not_acceptable")
         return await operation.handler(request, self._context)
 
@@ -163,14 +194,7 @@ class Endpoint:
         frames = [
             f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-5:]
         ]
-        document = problems.problem(
-            500, "internal", "The sidecar failed; the fault is ours.", requestId=request_id,
-            remedy="Report it with the request id.",
-        )  # fmt: skip
-        answer = json_answer(500, document, (b"cache-control", b"no-store"))
-        answer = attrs.evolve(
-            answer, headers=((b"content-type", problems.MEDIA_TYPE.encode()), *answer.headers[1:])
-        )
+        answer = self.failure(request_id)
         self._log("internal_error", request, answer, error=repr(error), frames=frames)
         return answer
 

@@ -281,8 +281,14 @@ class Request:
             found[name] = value
         return found
 
-    async def json_body(self, *, optional: bool = False) -> bytes:
+    async def json_body(
+        self, *, optional: bool = False, announced_as: Callable[[bytes | None], bool] = is_json
+    ) -> bytes:
         """The body's bytes, announced as JSON; empty only where it is optional.
+
+        Args:
+            optional: whether it may be left out.
+            announced_as: judges the ``Content-Type``.
 
         Raises:
             RefusedError: ``unsupported_media_type``, ``request_timeout``.
@@ -293,7 +299,7 @@ class Request:
         if announced is not None and announced.isdigit() and int(announced) > self._most:
             raise self._too_large(int(announced))
         media_type = self.header(b"content-type")
-        if not is_json(media_type) and not (optional and media_type is None):
+        if not announced_as(media_type) and not (optional and media_type is None):
             raise RefusedError("unsupported_media_type", headers=((b"accept-post", JSON),))
         if self.header(b"content-encoding") not in {None, b"identity"}:
             raise RefusedError(

@@ -15,6 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from maestro.formats import problems
 from maestro.kernel.codes import ERROR_CODES
+from maestro.lake.contracts.registry.reasons import FIELD_CODES
 from maestro.limits.decision import Decision, Deny
 from maestro.limits.reasons import DenyReason
 from maestro_sidecar.app import OPERATIONS
@@ -117,7 +118,7 @@ def document() -> dict[str, Any]:
 def _shapes(operation: Operation) -> list[Any]:
     """The named types that need a component."""
     found: list[Any] = []
-    for shape in (operation.body, *operation.answers.values()):
+    for shape in (operation.body, operation.fault, *operation.answers.values()):
         parts = typing.get_args(shape) if isinstance(shape, types.UnionType) else (shape,)
         found.extend(part for part in parts if isinstance(part, type) and issubclass(part, Struct))
     return found
@@ -148,7 +149,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.body is not None:
         told["requestBody"] = {
             "required": not operation.body_optional,
-            "content": {"application/json": {"schema": _schema(operation.body)}},
+            "content": {operation.media_type: {"schema": _schema(operation.body)}},
         }
     return told
 
@@ -177,11 +178,17 @@ def _responses(operation: Operation) -> dict[str, Any]:
                 for media in ("text/plain", "application/openmetrics-text")
             }
         elif shape is not None:
-            answer["content"] = {"application/json": {"schema": _schema(shape)}}
+            answer["content"] = {operation.media_type: {"schema": _schema(shape)}}
         if operation.tagged:
             answer["headers"] = {"ETag": {"description": "Strong entity tag.", "schema": {"type": "string"}}}
         responses[str(status)] = answer
     for status, codes in sorted(_problems(operation).items()):
+        if operation.fault is not None:
+            responses[str(status)] = {
+                "description": "; ".join(f"`{code}`: {_meaning(code)}" for code in codes),
+                "content": {operation.media_type: {"schema": _schema(operation.fault)}},
+            }
+            continue
         shape = DeniedProblem if _denies(codes) else Problem
         if _denies(codes) and not _REASONS.keys() >= set(codes):
             shape = Problem | DeniedProblem
@@ -235,6 +242,8 @@ def _denies(codes: tuple[str, ...]) -> bool:
 def _meaning(code: str) -> str:
     if code in HTTP_CODES:
         return HTTP_CODES[code][1]
+    if code in FIELD_CODES:
+        return FIELD_CODES[code][2]
     return _REASONS[code].meaning if code in _REASONS else ERROR_CODES[code][0]
 
 

@@ -25,6 +25,7 @@ HTTP_CODES: Mapping[str, tuple[int, str, str]] = MappingProxyType(
         "not_allowed": (403, "The token's scopes do not cover it.", "Use a token with the scope told."),
         "not_authenticated": (401, "No valid token came along.", "Send Authorization: Bearer and the token."),
         "not_found": (404, "There is nothing at the path.", "Look at /openapi.json."),
+        "not_implemented": (501, "The registry's API has it, this server does not.", "Do without it."),
         "overloaded": (503, "Too many requests are under way.", "Retry after the time told."),
         "precondition_required": (428, "If-Match is missing.", "Send the ETag of the lease in If-Match."),
         "request_timeout": (408, "The request did not arrive in time.", "Send it at once."),

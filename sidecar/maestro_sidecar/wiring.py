@@ -14,6 +14,7 @@ from maestro.ports.documents import DocumentStore
 from maestro.ports.events import EventLog
 from maestro.ports.leases import LeaseStore
 from maestro.runtime.blocking import BlockingLimits
+from maestro.runtime.contracts import ContractRegistry
 from maestro_adapters.clock import SystemClock
 from maestro_sidecar.audit_keys import KeptCheckpoint, node_cosigner, node_signer
 from maestro_sidecar.audit_trail import AuditTrail, NodeAudit
@@ -131,6 +132,7 @@ def wire(
         metrics=metrics,
         log=log,
         violations=violations,
+        contracts=ContractRegistry(writing.documents, clock),
         audit=audit,
         tracing=tracing,
         edge=edge,

@@ -13,6 +13,7 @@ OPERATIONS = [
     (method.upper(), path, operation)
     for path, operations in OPENAPI["paths"].items()
     for method, operation in operations.items()
+    if not path.startswith("/api/contracts")  # which has manners of its own: test_contracts.py
 ]
 IDS = [operation["operationId"] for _, _, operation in OPERATIONS]
 TOKENS = st.sampled_from(["op", "run", "acme", "both"])

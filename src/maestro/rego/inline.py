@@ -67,7 +67,9 @@ def looked_up(source: Term, key: Term, *, base: bool) -> str:
             return f"{source.text}[{key.text}] if {place} else U"
         return f"{source.text}[{key.text}] if type({source.text}) is list and {place} else {otherwise}"
     if key.kind is None and not key.constant:
-        check = f"type({key.text}) is str" + ("" if source.kind == "dict" else f" and type({source.text}) is dict")
+        check = f"type({key.text}) is str" + (
+            "" if source.kind == "dict" else f" and type({source.text}) is dict"
+        )
         return f"{source.text}.get({key.text}, U) if {check} else {otherwise}"
     return otherwise
 

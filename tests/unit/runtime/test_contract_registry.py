@@ -237,7 +237,7 @@ def test_each_change_is_an_event_in_its_own_transaction(documents):
     register(registry, "s", A)
     ((_, event),) = documents.outbox.read()
     assert event.type == "mc.contracts.registered"
-    assert event.data["by"] == "ann"
+    assert event.data["changedBy"] == "ann"
     assert "text" not in event.data
 
 

@@ -63,7 +63,7 @@ def parse_mode(mode: Mode | str) -> Mode:
         BadInputError: ``bad_mode``; lists the names.
     """
     try:
-        return Mode(mode.upper())
+        return Mode(str(mode).upper())
     except ValueError as error:
         raise BadInputError(
             "is not a compatibility mode.",

@@ -85,7 +85,7 @@ class Contract:
         """The columns of a table under this contract.
 
         Raises:
-            BadInputError: ``no_columns``, the schema describes something that no table can hold.
+            BadInputError: ``not_tabular``, the schema describes something that no table can hold.
         """
         return _COLUMNS[self.format](self.schema)
 
@@ -93,7 +93,7 @@ class Contract:
         """The columns as a pyarrow schema, so that a batch can be judged.
 
         Raises:
-            BadInputError: ``no_columns``, the schema describes something that no table can hold.
+            BadInputError: ``not_tabular``, the schema describes something that no table can hold.
             ImportError: pyarrow is not installed.
         """
         from maestro.lake.contracts.arrow.bridge import to_pyarrow

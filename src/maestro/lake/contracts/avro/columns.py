@@ -35,7 +35,7 @@ def columns_of(schema: AvroType) -> ArrowSchema:
     """The columns of a record.
 
     Raises:
-        BadInputError: ``no_columns``, the schema is no record, or a part has no type that tables know.
+        BadInputError: ``not_tabular``, the schema is no record, or a part has no type that tables know.
     """
     if not isinstance(schema, AvroRecord):
         raise _no_columns("is no record", "", "Use a record; its fields are the columns.")
@@ -90,4 +90,4 @@ def _logical(logical: Logical) -> ArrowType | None:
 
 
 def _no_columns(message: str, path: str, remedy: str) -> BadInputError:
-    return BadInputError(f"{message}.", field=path or "/", code="no_columns", remedy=remedy)
+    return BadInputError(f"{message}.", field=path or "/", code="not_tabular", remedy=remedy)

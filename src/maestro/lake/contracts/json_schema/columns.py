@@ -19,7 +19,7 @@ def columns_of(document: Document) -> ArrowSchema:
     """The columns of an object.
 
     Raises:
-        BadInputError: ``no_columns``, the schema describes no object, or a part has no type that tables know.
+        BadInputError: ``not_tabular``, the schema describes no object, or a part has no type that tables know.
     """
     type_, _ = _type(document.root, "#", ())
     if type_.name != "struct":
@@ -131,4 +131,4 @@ def _listed(node: Node, path: str) -> ArrowType:
 
 
 def _no_columns(message: str, path: str, remedy: str) -> BadInputError:
-    return BadInputError(f"{message}.", field=path, code="no_columns", remedy=remedy)
+    return BadInputError(f"{message}.", field=path, code="not_tabular", remedy=remedy)

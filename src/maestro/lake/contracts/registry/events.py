@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from maestro.kernel.events import Event
-from maestro.lake.contracts.registry.changes import CHANGES, VersionRegistered, decode_change
+from maestro.lake.contracts.registry.changes import CHANGES, ConfigChanged, VersionRegistered, decode_change
 from maestro.ports.documents import StoredDocument
 
 __all__ = ["CONTRACT_EVENTS", "event_of"]
@@ -22,11 +22,14 @@ def event_of(stored: StoredDocument) -> Event:
     kind = told.pop("type")
     if isinstance(change, VersionRegistered):
         told.pop("text", None)
+    if isinstance(change, ConfigChanged):  # what clients keep in it may be of any shape and depth
+        told["config"] = change.config.get("compatibilityLevel")
+        told["fields"] = sorted(change.config)
     return Event(
         id=f"contracts/{stored.version}",
         source="/maestro/contracts",
         type=f"{_PREFIX}{kind}",
         subject=change.subject or "*",
         time=stored.changed_at,
-        data={**told, "by": stored.changed_by, "change": stored.version},
+        data={**told, "changedBy": stored.changed_by, "change": stored.version},
     )
