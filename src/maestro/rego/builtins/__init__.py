@@ -9,7 +9,18 @@ from maestro.rego.builtins.registry import Registry
 
 __all__ = ["FAMILIES", "standard"]
 
-FAMILIES = ("arithmetic",)
+FAMILIES = (
+    "arithmetic",
+    "collections",
+    "documents",
+    "encoding",
+    "formatting",
+    "network",
+    "patterns",
+    "scalars",
+    "strings",
+    "times",
+)
 """Modules of this package, each with a `Family` of that name: one line for a new one."""
 
 

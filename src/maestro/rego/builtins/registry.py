@@ -22,6 +22,7 @@ What may become large is announced to ``context.allow_items`` or ``allow_text`` 
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol, TypeVar
 
@@ -29,7 +30,7 @@ import attrs
 
 from maestro.rego.errors import BuiltinError, PlanError
 from maestro.rego.limits import Limits
-from maestro.rego.numbers import Number, as_integer, is_number
+from maestro.rego.numbers import Number, is_number, number_text
 from maestro.rego.values import type_name
 
 __all__ = [
@@ -45,6 +46,9 @@ __all__ = [
     "set_",
     "string",
 ]
+
+_WHOLE = re.compile(r"-?[0-9]+(?:\.0*)?")
+_INT64: Final = 1 << 63
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -174,7 +178,9 @@ class Registry:
 def operand_error(position: int, value: object, *expected: str) -> BuiltinError:
     """What OPA says of an operand of the wrong type."""
     wanted = expected[0] if len(expected) == 1 else f"one of {{{', '.join(expected)}}}"
-    return BuiltinError(f"operand {position} must be {wanted} but got {type_name(value)}")
+    return BuiltinError(
+        f"operand {position} must be {wanted} but got {type_name(value)}", code="eval_type_error"
+    )
 
 
 def string(value: Any, position: int) -> str:
@@ -192,14 +198,16 @@ def number(value: Any, position: int) -> int | Number:
 
 
 def integer(value: Any, position: int) -> int:
-    """The operand, which must be an integer in an integer's spelling (``1.0`` is not)."""
+    """The operand, which must be an integer of 64 bits: ``1`` or ``1.0``, but not ``1e0``, as OPA reads texts."""
     found = number(value, position)
-    if type(found) is int:
-        return found
-    whole = as_integer(found)
-    if whole == 0 and str(found) == "-0":
-        return 0
-    raise BuiltinError(f"operand {position} must be integer number but got floating-point number")
+    text = number_text(found)
+    if len(text.lstrip("-")) <= 19 and _WHOLE.fullmatch(text):
+        whole = int(text.partition(".")[0])
+        if -_INT64 <= whole < _INT64:
+            return whole
+    raise BuiltinError(
+        f"operand {position} must be integer number but got floating-point number", code="eval_type_error"
+    )
 
 
 def array(value: Any, position: int) -> list[Any]:
