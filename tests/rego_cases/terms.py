@@ -1,34 +1,18 @@
 """Rego values in Python to OPA's own JSON of terms and back, and a context for builtins alone."""
 
-import math
 from typing import Any
 
 from maestro.rego.limits import Limits
-from maestro.rego.numbers import from_float, is_number, number, number_text
+from maestro.rego.numbers import is_number, number, number_text
 from maestro.rego.values import key, unkey
 
 
-class Number(float):
-    """A number that `json` writes with all its digits: the text is put in as it is."""
-
-    def __new__(cls, text: str) -> "Number":
-        made = super().__new__(cls, 0.0)
-        made.text = text
-        return made
-
-    def __repr__(self) -> str:
-        return self.text
-
-
 def to_term(value: Any) -> dict[str, Any]:
-    if value is None:
-        return {"type": "null", "value": {}}
-    if isinstance(value, bool):
-        return {"type": "boolean", "value": value}
+    if value is None or isinstance(value, (bool, str)):
+        kind = {bool: "boolean", str: "string"}.get(type(value), "null")
+        return {"type": kind, "value": {} if value is None else value}
     if is_number(value):
         return {"type": "number", "value": Literal(number_text(value))}
-    if isinstance(value, str):
-        return {"type": "string", "value": value}
     if isinstance(value, list):
         return {"type": "array", "value": [to_term(item) for item in value]}
     if isinstance(value, dict):
@@ -42,7 +26,7 @@ def to_term(value: Any) -> dict[str, Any]:
 class Literal(int):
     """An integer to `json`, but written as the text it was made of, which may be any number."""
 
-    def __new__(cls, text: str) -> "Literal":
+    def __new__(cls, text: str) -> "Literal":  # noqa: PYI034 - it is one
         made = super().__new__(cls, 0)
         made.text = text
         return made

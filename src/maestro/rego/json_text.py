@@ -13,7 +13,13 @@ from maestro.rego.values import _Budget, ordered, unkey
 __all__ = ["jsonable", "read_json", "write_json"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+_ESCAPES = {
+    ord("<"): "\\u003c",
+    ord(">"): "\\u003e",
+    ord("&"): "\\u0026",
+    0x2028: "\\u2028",
+    0x2029: "\\u2029",
+}
 
 
 def read_json(text: str) -> Any:

@@ -11,15 +11,21 @@ __all__ = ["FAMILIES", "standard"]
 
 FAMILIES = (
     "arithmetic",
+    "certificates",
     "collections",
     "documents",
     "encoding",
     "formatting",
+    "graphql",
+    "hashes",
     "network",
     "patterns",
+    "providers",
     "scalars",
+    "schemas",
     "strings",
     "times",
+    "tokens",
 )
 """Modules of this package, each with a `Family` of that name: one line for a new one."""
 

@@ -6,11 +6,20 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from maestro.rego.builtins.registry import Context, Family, array, integer, object_, operand_error, set_
+from maestro.kernel.errors import BadInputError
+from maestro.rego.builtins.registry import (
+    Context,
+    Family,
+    array,
+    integer,
+    object_,
+    operand_error,
+    operand_fault,
+    set_,
+)
 from maestro.rego.errors import BuiltinError
 from maestro.rego.numbers import Number, is_number, number
-from maestro.rego.values import UNDEFINED, equal, key, lookup, ordered, sort_key, type_name, unkey
-from maestro.kernel.errors import BadInputError
+from maestro.rego.values import UNDEFINED, equal, key, lookup, ordered, type_name, unkey
 
 __all__ = ["family"]
 
@@ -113,7 +122,7 @@ def union_n(context: Context, value: Any) -> dict[Any, Any]:
     merged: dict[Any, Any] = {}
     for item in array(value, 1):
         if type(item) is not dict:
-            raise BuiltinError(f"operand 1 must be array of objects but got array containing {type_name(item)}")
+            raise operand_fault(1, f"must be array of objects but got array containing {type_name(item)}")
     for item in value:
         merged = _merged(context, merged, item)
     return merged
@@ -127,7 +136,9 @@ def subset(context: Context, super_: Any, sub: Any) -> bool:
         context.spend(len(super_) // 8)
         return _holds_all(super_, sub)
     if kinds[0] is not kinds[1] or kinds[0] not in {dict, set, list}:
-        raise BuiltinError("both arguments object.subset must be of the same type or array and set")
+        raise BuiltinError(
+            "both arguments object.subset must be of the same type or array and set", code="eval_type_error"
+        )
     return _subset(context, super_, sub)
 
 
@@ -177,7 +188,7 @@ def _inner(value: Any) -> list[set[Any]]:
     found = [unkey(item) for item in set_(value, 1)]
     for item in found:
         if type(item) is not set:
-            raise BuiltinError(f"operand 1 must be set of sets but got set containing {type_name(item)}")
+            raise operand_fault(1, f"must be set of sets but got set containing {type_name(item)}")
     return found
 
 
@@ -226,7 +237,7 @@ def _vertices(value: Any) -> list[Any]:
 
 def _start(value: Any) -> list[Any]:
     if type(value) not in {list, set}:
-        raise BuiltinError(f"operand 2 must be {{array, set}} but got {type_name(value)}")
+        raise operand_error(2, value, "{array, set}")
     return _vertices(value)
 
 

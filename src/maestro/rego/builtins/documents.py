@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
-from maestro.rego.builtins.registry import Context, Family, array, object_, operand_error
+from maestro.rego.builtins.registry import Context, Family, array, object_, operand_error, operand_fault
 from maestro.rego.errors import BuiltinError
 from maestro.rego.rendering import render
 from maestro.rego.values import UNDEFINED, equal, key, type_name, unkey
@@ -25,9 +25,10 @@ def _path(value: Any) -> list[Any]:
         return [part.replace("~1", "/").replace("~0", "~") for part in value.lstrip("/").split("/")]
     if type(value) is list:
         return value
-    raise BuiltinError(
-        "operand 2 must be one of {set, array} containing string paths or array of path segments but got "
-        + type_name(value)
+    raise operand_fault(
+        2,
+        "must be one of {set, array} containing string paths or array of path segments but got "
+        + type_name(value),
     )
 
 
@@ -60,9 +61,7 @@ def _filtered(context: Context, value: Any, tree: dict[Any, Any] | None) -> Any:
     context.spend(1)
     kind = type(value)
     if kind is dict:
-        return {
-            name: _filtered(context, item, tree[name]) for name, item in value.items() if name in tree
-        }
+        return {name: _filtered(context, item, tree[name]) for name, item in value.items() if name in tree}
     if kind is list:
         return [_filtered(context, item, tree[str(i)]) for i, item in enumerate(value) if str(i) in tree]
     if kind is set:
@@ -107,7 +106,9 @@ def _index(size: int, name: Any) -> int:
     if name == "-":
         return size
     if type(name) is not str or not name.lstrip("-").isdecimal() or not name.isascii():
-        raise BuiltinError("invalid string for indexing" if type(name) is str else "invalid type for indexing")
+        raise BuiltinError(
+            "invalid string for indexing" if type(name) is str else "invalid type for indexing"
+        )
     if name != "0" and name.startswith("0"):
         raise BuiltinError("leading zeros are not allowed in JSON paths")
     return int(name[:20])
@@ -154,7 +155,9 @@ def _insert(value: Any, path: list[Any], item: Any) -> Any:
             return {**parent, key(name): item}
         if type(parent) is set:
             if not equal(name, item):
-                raise BuiltinError(f"set key {render(name)} does not equal value to be inserted {render(item)}")
+                raise BuiltinError(
+                    f"set key {render(name)} does not equal value to be inserted {render(item)}"
+                )
             return parent | {key(item)}
         if type(parent) is not list:
             raise BuiltinError(f"expected composite type, found value: {render(parent)}")
@@ -195,7 +198,9 @@ def json_patch(context: Context, value: Any, operations: Any) -> Any:
     """The value after a JSON Patch (RFC 6902), on sets too."""
     for operation in array(operations, 2):
         if type(operation) is not dict:
-            raise BuiltinError("must be an array of JSON-Patch objects, but at least one element is not an object")
+            raise BuiltinError(
+                "must be an array of JSON-Patch objects, but at least one element is not an object"
+            )
         context.spend(1)
         value = _patched(context, value, operation)
     return value
@@ -209,23 +214,37 @@ def _patched(context: Context, value: Any, operation: dict[Any, Any]) -> Any:
     path = _path(operation["path"])
     if len(path) > _DEPTH:
         raise BuiltinError(f"a path has more than {_DEPTH} segments")
-    if value is UNDEFINED and (path or name not in {"add"}):
+    if value is UNDEFINED and (path or name != "add"):
         raise BuiltinError("deleted node encountered")
+    change = _OPERATIONS.get(name)
+    if change is None:
+        raise BuiltinError(f"unrecognized op: '{name}'")
     if type(value) in {list, dict, set}:
         context.spend(len(value) // 16)
-    if name == "add":
-        return _insert(value, path, _wanted(operation, "value"))
-    if name == "remove":
-        return _delete(value, path)
-    if name == "replace":
-        without = _delete(value, path)
-        return _insert(without, path, _wanted(operation, "value"))
-    if name in {"move", "copy"}:
-        source = _path(_wanted(operation, "from"))
-        chunk = _at(value, source)
-        return _insert(_delete(value, source) if name == "move" else value, path, chunk)
-    if name == "test":
-        if not equal(_at(value, path), _wanted(operation, "value")):
-            raise BuiltinError("value from EditTree != patch value")
-        return value
-    raise BuiltinError(f"unrecognized op: '{name}'")
+    return change(value, path, operation)
+
+
+def _move(value: Any, path: list[Any], operation: dict[Any, Any]) -> Any:
+    source = _path(_wanted(operation, "from"))
+    chunk = _at(value, source)
+    return _insert(_delete(value, source), path, chunk)
+
+
+def _test(value: Any, path: list[Any], operation: dict[Any, Any]) -> Any:
+    if not equal(_at(value, path), _wanted(operation, "value")):
+        raise BuiltinError("value from EditTree != patch value")
+    return value
+
+
+_OPERATIONS: Final[dict[str, Callable[[Any, list[Any], dict[Any, Any]], Any]]] = {
+    "add": lambda value, path, operation: _insert(value, path, _wanted(operation, "value")),
+    "remove": lambda value, path, _: _delete(value, path),
+    "replace": lambda value, path, operation: _insert(
+        _delete(value, path), path, _wanted(operation, "value")
+    ),
+    "move": _move,
+    "copy": lambda value, path, operation: _insert(
+        value, path, _at(value, _path(_wanted(operation, "from")))
+    ),
+    "test": _test,
+}

@@ -10,11 +10,12 @@ import json
 import re
 from typing import Any
 
-from maestro.rego.builtins.registry import Context, Family, object_, operand_error, string
+from maestro.rego.builtins.registry import Context, Family, object_, operand_error, operand_fault, string
 from maestro.rego.errors import BuiltinError
 from maestro.rego.golang.urls import parse_query, query_escape, query_unescape
 from maestro.rego.json_text import jsonable, read_json, write_json
-from maestro.rego.values import type_name
+from maestro.rego.rendering import render
+from maestro.rego.values import type_name, unkey
 
 __all__ = ["as_bytes", "as_text", "family"]
 
@@ -43,26 +44,30 @@ def base64_encode(value: Any) -> str:
     return base64.b64encode(as_bytes(string(value, 1))).decode()
 
 
-def _decoded(text: str, alphabet: re.Pattern[str]) -> str | None:
-    text = text.replace("\r", "").replace("\n", "")
-    if not alphabet.fullmatch(text) or len(text) % 4:
-        return None
-    return as_text(base64.b64decode(text, altchars=b"-_" if alphabet is _URL else None))
+def _decoded(text: str, alphabet: re.Pattern[str]) -> str:
+    found = text.replace("\r", "").replace("\n", "")
+    if alphabet.fullmatch(found) and len(found) % 4 == 0:
+        return as_text(base64.b64decode(found, altchars=b"-_" if alphabet is _URL else None))
+    good = alphabet.match(text)
+    raise BuiltinError(
+        f"illegal base64 data at input byte {len(as_bytes(text[: good.end() if good else 0]))}"
+    )
 
 
 @family.builtin("base64.decode")
 def base64_decode(value: Any) -> str:
     """From base64."""
-    done = _decoded(string(value, 1), _STANDARD)
-    if done is None:
-        raise BuiltinError("illegal base64 data")
-    return done
+    return _decoded(string(value, 1), _STANDARD)
 
 
 @family.builtin("base64.is_valid")
 def base64_is_valid(value: Any) -> bool:
     """Whether a string is base64."""
-    return type(value) is str and _decoded(value, _STANDARD) is not None
+    try:
+        _decoded(string(value, 1), _STANDARD)
+    except BuiltinError:
+        return False
+    return True
 
 
 @family.builtin("base64url.encode")
@@ -86,10 +91,7 @@ def base64url_decode(value: Any) -> str:
         if size == 1:
             raise BuiltinError(f"illegal base64url string: {text}")
         text += "=" * (-size % 4)
-    done = _decoded(text, _URL)
-    if done is None:
-        raise BuiltinError("illegal base64 data")
-    return done
+    return _decoded(text, _URL)
 
 
 @family.builtin("hex.encode")
@@ -133,11 +135,11 @@ def json_marshal_with_options(context: Context, value: Any, options: Any) -> str
         elif name == "pretty" and type(item) is bool:
             asked = item
         elif name in {"prefix", "indent"}:
-            raise BuiltinError(f"operand 2 key {name} failed cast to string: got {type_name(item)}")
+            raise operand_fault(2, f"key {name} failed cast to string: got {type_name(item)}")
         elif name == "pretty":
-            raise BuiltinError("operand 2 key pretty failed cast to bool")
+            raise operand_fault(2, "key pretty failed cast to bool")
         else:
-            raise BuiltinError(f"operand 2 object contained unknown key {name}")
+            raise operand_fault(2, f"object contained unknown key {render(unkey(name))}")
     if not (pretty if asked is None else asked):
         return json_marshal(context, value)
     plain = json_marshal(context, value)
@@ -240,7 +242,7 @@ def urlquery_encode_object(value: Any) -> str:
         values = plain[name] if type(plain[name]) is list else [plain[name]]
         for item in values:
             if type(item) is not str:
-                raise BuiltinError("operand 1 values must be string, array[string], or set[string]")
+                raise operand_fault(1, "values must be string, array[string], or set[string]")
             pairs.append(f"{query_escape(name)}={query_escape(item)}")
     return "&".join(pairs)
 

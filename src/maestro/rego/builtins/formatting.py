@@ -46,7 +46,9 @@ def sprintf_(context: Context, form: Any, values: Any) -> str:
 
 def _widths(text: str, operands: list[Operand]) -> int:
     """No less than the widths and precisions in a format add up to."""
-    numbers = [int(run[:7]) for run in "".join(c if c.isdecimal() and c.isascii() else " " for c in text).split()]
+    numbers = [
+        int(run[:7]) for run in "".join(c if c.isdecimal() and c.isascii() else " " for c in text).split()
+    ]
     given = [abs(item) for item in operands if isinstance(item, int) and abs(item) <= 1_000_000]
     return sum(item for item in numbers if item <= 1_000_000) + (sum(given) if "*" in text else 0)
 

@@ -7,13 +7,21 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from maestro.rego.builtins.registry import Context, Family, array, integer, operand_error, string
+from maestro.rego.builtins.registry import (
+    Context,
+    Family,
+    array,
+    integer,
+    operand_error,
+    operand_fault,
+    string,
+)
 from maestro.rego.errors import BuiltinError
 from maestro.rego.golang.globs import glob_pattern, quote_meta
 from maestro.rego.golang.intersection import globs_intersect
 from maestro.rego.values import type_name
 
-__all__ = ["family"]
+__all__ = ["compiled", "family"]
 
 family = Family()
 
@@ -23,8 +31,9 @@ _RE2 = ("re2",)
 
 
 @functools.lru_cache(_KEPT)
-def _compiled(pattern: str) -> Any:
-    import re2
+def compiled(pattern: str) -> Any:
+    """The RE2 pattern of a text; BuiltinError if it is none."""
+    import re2  # type: ignore[import-untyped] # google-re2 ships no types
 
     options = re2.Options()
     options.log_errors = False
@@ -75,7 +84,7 @@ def is_valid(pattern: Any) -> bool:
     if type(pattern) is not str:
         return False
     try:
-        _compiled(pattern)
+        compiled(pattern)
     except BuiltinError:
         return False
     return True
@@ -85,14 +94,14 @@ def is_valid(pattern: Any) -> bool:
 def match(pattern: Any, text: Any) -> bool:
     """Whether a pattern fits anywhere in a text."""
     form, found = string(pattern, 1), string(text, 2)
-    return _compiled(form).search(_bytes(found)) is not None
+    return compiled(form).search(_bytes(found)) is not None
 
 
 @family.builtin("regex.find_n", context=True, modules=_RE2)
 def find_n(context: Context, pattern: Any, text: Any, count: Any) -> list[str]:
     """The first ``count`` matches, all if it is negative."""
     form, found, most = string(pattern, 1), _bytes(string(text, 2)), integer(count, 3)
-    return [one[0].decode() for one in _matches(context, _compiled(form), found, most)]
+    return [one[0].decode() for one in _matches(context, compiled(form), found, most)]
 
 
 @family.builtin("regex.find_all_string_submatch_n", context=True, modules=_RE2)
@@ -101,20 +110,20 @@ def find_all_string_submatch_n(context: Context, pattern: Any, text: Any, count:
     form, found, most = string(pattern, 1), _bytes(string(text, 2)), integer(count, 3)
     return [
         [(part or b"").decode() for part in (one[0], *one.groups())]
-        for one in _matches(context, _compiled(form), found, most)
+        for one in _matches(context, compiled(form), found, most)
     ]
 
 
 @family.builtin("regex.split", context=True, modules=_RE2)
-def split(context: Context, pattern: Any, text: Any) -> list[str]:
+def split(context: Context, form: Any, text: Any) -> list[str]:
     """The parts between matches."""
-    form, found = string(pattern, 1), _bytes(string(text, 2))
-    compiled = _compiled(form)
+    form, found = string(form, 1), _bytes(string(text, 2))
+    pattern = compiled(form)
     if form and not found:
         return [""]
     parts: list[str] = []
     begin = end = 0
-    for one in _matches(context, compiled, found, -1):
+    for one in _matches(context, pattern, found, -1):
         end = one.start()
         if one.end() != 0:
             parts.append(found[begin:end].decode())
@@ -128,15 +137,15 @@ def split(context: Context, pattern: Any, text: Any) -> list[str]:
 def replace(context: Context, text: Any, pattern: Any, value: Any) -> str:
     """Every match replaced by ``value``, in which ``$1`` and ``${name}`` are groups."""
     found, form, template = string(text, 1), string(pattern, 2), string(value, 3)
-    compiled, content = _compiled(form), _bytes(found)
+    expression, content = compiled(form), _bytes(found)
     parts: list[bytes] = []
     size = last = 0
-    pieces = _template(template, {name: index for name, index in compiled.groupindex.items()})
-    for one in _matches(context, compiled, content, -1):
+    pieces = _template(template, dict(expression.groupindex))
+    for one in _matches(context, expression, content, -1):
         parts.append(content[last : one.start()])
         for piece in pieces:
             if isinstance(piece, int):
-                parts.append((one[piece] or b"") if piece <= compiled.groups else b"")
+                parts.append((one[piece] or b"") if piece <= expression.groups else b"")
             else:
                 parts.append(piece)
             size += len(parts[-1])
@@ -176,8 +185,10 @@ def template_match(template: Any, text: Any, start: Any, end: Any) -> bool:
     for position, mark, what in ((3, start, "start"), (4, end, "end")):
         marks.append(string(mark, position))
         if len(marks[-1].encode("utf-8", "surrogateescape")) != 1:
-            raise BuiltinError(f"{what} delimiter has to be exactly one character long but is {len(marks[0])} long")
-    return _compiled(_from_template(form, *marks)).search(_bytes(found)) is not None
+            raise BuiltinError(
+                f"{what} delimiter has to be exactly one character long but is {len(marks[0])} long"
+            )
+    return compiled(_from_template(form, *marks)).search(_bytes(found)) is not None
 
 
 def _from_template(template: str, start: str, end: str) -> str:
@@ -192,7 +203,7 @@ def _from_template(template: str, start: str, end: str) -> str:
             level -= 1
             if level == 0:
                 inner = template[begin + 1 : i]
-                _compiled(f"^{inner}$")
+                compiled(f"^{inner}$")
                 parts += (_quoted(template[last:begin]), f"({inner})")
                 last = i + 1
             elif level < 0:
@@ -224,7 +235,7 @@ def _delimiters(value: Any) -> str:
     for item in array(value, 2):
         if type(item) is not str or len(item) != 1:
             wanted = "strings" if type(item) is not str else "runes"
-            raise BuiltinError(f"operand 2 must be array of {wanted} but got array containing {type_name(item)}")
+            raise operand_fault(2, f"must be array of {wanted} but got array containing {type_name(item)}")
     return "".join(value) or "."
 
 
@@ -241,7 +252,7 @@ def glob_match(pattern: Any, delimiters: Any, text: Any) -> bool:
     """Whether a text fits a glob, in which ``*`` stops at delimiters and ``**`` does not."""
     form, marks = string(pattern, 1), _delimiters(delimiters)
     found = string(text, 3)
-    return _compiled(_glob(form, marks)).search(_bytes(found)) is not None
+    return compiled(_glob(form, marks)).search(_bytes(found)) is not None
 
 
 @family.builtin("glob.quote_meta")

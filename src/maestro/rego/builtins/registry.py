@@ -43,6 +43,7 @@ __all__ = [
     "number",
     "object_",
     "operand_error",
+    "operand_fault",
     "set_",
     "string",
 ]
@@ -178,9 +179,12 @@ class Registry:
 def operand_error(position: int, value: object, *expected: str) -> BuiltinError:
     """What OPA says of an operand of the wrong type."""
     wanted = expected[0] if len(expected) == 1 else f"one of {{{', '.join(expected)}}}"
-    return BuiltinError(
-        f"operand {position} must be {wanted} but got {type_name(value)}", code="eval_type_error"
-    )
+    return operand_fault(position, f"must be {wanted} but got {type_name(value)}")
+
+
+def operand_fault(position: int, text: str) -> BuiltinError:
+    """What OPA says of an operand that is wrong in another way than its own type."""
+    return BuiltinError(f"operand {position} {text}", code="eval_type_error")
 
 
 def string(value: Any, position: int) -> str:
@@ -205,9 +209,7 @@ def integer(value: Any, position: int) -> int:
         whole = int(text.partition(".")[0])
         if -_INT64 <= whole < _INT64:
             return whole
-    raise BuiltinError(
-        f"operand {position} must be integer number but got floating-point number", code="eval_type_error"
-    )
+    raise operand_fault(position, "must be integer number but got floating-point number")
 
 
 def array(value: Any, position: int) -> list[Any]:

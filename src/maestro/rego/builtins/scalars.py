@@ -8,8 +8,9 @@ from fractions import Fraction
 from typing import Any
 
 from maestro.rego import bigfloat
-from maestro.rego.builtins.registry import Context, Family, integer, operand_error, string
+from maestro.rego.builtins.registry import Context, Family, integer, operand_error, operand_fault, string
 from maestro.rego.errors import BuiltinError, EvaluationLimitError
+from maestro.rego.golang.quoting import quote
 from maestro.rego.numbers import MAX_DIGITS, Number, as_integer, bounded, is_number, number
 from maestro.rego.values import UNDEFINED
 
@@ -24,7 +25,7 @@ def whole(value: Any, position: int) -> int:
         raise operand_error(position, value, "integer")
     found = as_integer(value)
     if found is None:
-        raise BuiltinError(f"operand {position} must be integer number but got floating-point number")
+        raise operand_fault(position, "must be integer number but got floating-point number")
     return found
 
 
@@ -82,7 +83,7 @@ def bits_negate(a: Any) -> int:
 def _shift(a: Any, b: Any) -> tuple[int, int]:
     value, by = whole(a, 1), whole(b, 2)
     if by < 0:
-        raise BuiltinError("operand 2 must be an unsigned integer number but got a negative integer")
+        raise operand_fault(2, "must be an unsigned integer number but got a negative integer")
     return value, by % (1 << 64)
 
 
@@ -108,7 +109,9 @@ def bits_rsh(a: Any, b: Any) -> int:
 
 _SI = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15, "e": 10**18}
 _BINARY = {f"{prefix}i": 1 << 10 * (i + 1) for i, prefix in enumerate("kmgtpe")}
-_BYTES = {unit + end: size for unit, size in (_SI | _BINARY).items() for end in (("", "b") if unit else ("",))}
+_BYTES = {
+    unit + end: size for unit, size in (_SI | _BINARY).items() for end in (("", "b") if unit else ("",))
+}
 # A double's thousandth, as OPA has it; "m" and "M" differ here, and "k" is the one SI unit in both cases, with g, t, p, e.
 _UNITS = {"m": Fraction(0.001), "M": Fraction(10**6)} | {
     shown: Fraction(size)
@@ -178,7 +181,9 @@ def _bound_exponent(amount: str) -> None:
     exponent = re.search(r"[eE][+-]?([0-9]+)$", amount)
     if exponent and int(exponent[1]) > MAX_DIGITS:
         raise EvaluationLimitError(
-            f"An amount has an exponent beyond {MAX_DIGITS}.", code="number_limit", remedy="Write a smaller one."
+            f"An amount has an exponent beyond {MAX_DIGITS}.",
+            code="number_limit",
+            remedy="Write a smaller one.",
         )
 
 
@@ -235,7 +240,7 @@ def semver_compare(a: Any, b: Any) -> int:
     found = [_version(text) for text in texts]
     for i, one in enumerate(found):
         if one is None:
-            raise BuiltinError(f"operand {i + 1}: string {texts[i]} is not a valid SemVer")
+            raise BuiltinError(f"operand {i + 1}: string {quote(texts[i])} is not a valid SemVer")
     left, right = ((one[0], _precedence(one[1])) for one in found if one)
     return (left > right) - (left < right)
 

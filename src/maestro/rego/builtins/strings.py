@@ -6,7 +6,16 @@ import re
 from typing import Any
 
 from maestro.rego import bigfloat
-from maestro.rego.builtins.registry import Context, Family, integer, number, object_, operand_error, string
+from maestro.rego.builtins.registry import (
+    Context,
+    Family,
+    integer,
+    number,
+    object_,
+    operand_error,
+    operand_fault,
+    string,
+)
 from maestro.rego.errors import BuiltinError
 from maestro.rego.numbers import number_text
 from maestro.rego.rendering import sorted_keys
@@ -27,8 +36,8 @@ def strings(value: Any, position: int) -> list[str]:
     for item in found:
         if type(item) is not str:
             kind = type_name(value)
-            raise BuiltinError(
-                f"operand {position} must be {kind} of strings but got {kind} containing {type_name(item)}"
+            raise operand_fault(
+                position, f"must be {kind} of strings but got {kind} containing {type_name(item)}"
             )
     return found
 
@@ -39,7 +48,7 @@ def format_int(value: Any, base: Any) -> str:
     exact = number(value, 1)
     form = {2: "b", 8: "o", 10: "d", 16: "x"}.get(base) if type(number(base, 2)) is int else None
     if form is None:
-        raise BuiltinError("operand 2 must be one of {2, 8, 10, 16}")
+        raise operand_fault(2, "must be one of {2, 8, 10, 16}")
     whole = exact if type(exact) is int else bigfloat.parse(number_text(exact)).truncated()
     return format(whole, form)
 
@@ -198,9 +207,9 @@ def replace_n(context: Context, patterns: Any, text: Any) -> str:
     pairs: list[tuple[str, str]] = []
     for name in sorted_keys(table):
         if type(name) is not str:
-            raise BuiltinError("operand 1 non-string key found in pattern object")
+            raise operand_fault(1, "non-string key found in pattern object")
         if type(table[name]) is not str:
-            raise BuiltinError("operand 1 non-string value found in pattern object")
+            raise operand_fault(1, "non-string value found in pattern object")
         pairs.append((name, table[name]))
     return _replaced(context, found, pairs)
 
@@ -229,7 +238,9 @@ def _replaced(context: Context, text: str, pairs: list[tuple[str, str]]) -> str:
 
 def _replaced_with_empty(context: Context, text: str, pairs: list[tuple[str, str]]) -> str:
     """As Go's ``strings.Replacer``: an empty pattern fits between any two bytes, but not twice in a row."""
-    table = [(old.encode("utf-8", "surrogateescape"), new.encode("utf-8", "surrogateescape")) for old, new in pairs]
+    table = [
+        (old.encode("utf-8", "surrogateescape"), new.encode("utf-8", "surrogateescape")) for old, new in pairs
+    ]
     content = text.encode("utf-8", "surrogateescape")
     out = bytearray()
     at = last = 0

@@ -11,7 +11,13 @@ from maestro.kernel.errors import BadInputError
 from maestro.rego.builtins.registry import Context, Family, integer, number, operand_error, string
 from maestro.rego.errors import BuiltinError
 from maestro.rego.golang.durations import parse_duration
-from maestro.rego.golang.layouts import LAYOUTS, Moment, civil_of_days, days_of_civil, format_moment, parse_layout
+from maestro.rego.golang.layouts import (
+    LAYOUTS,
+    Moment,
+    days_of_civil,
+    format_moment,
+    parse_layout,
+)
 from maestro.rego.numbers import as_integer
 
 __all__ = ["family"]

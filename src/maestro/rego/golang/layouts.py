@@ -178,7 +178,7 @@ def _written_fraction(ns: int, chunk: str) -> str:
 # ---- reading ---------------------------------------------------------------------------------------------
 
 
-class _Bad(ValueError):
+class _UnfitError(ValueError):
     """The text does not fit its chunk; the message says what is out of range, if that is it."""
 
 
@@ -212,7 +212,7 @@ def parse_layout(layout: str, text: str) -> int:
         at = found.end()
         try:
             rest = _read(parts, found[0], rest, layout[at:])
-        except _Bad as error:
+        except _UnfitError as error:
             why = f": {error} out of range" if str(error) else ""
             shown = "" if why else f': cannot parse "{rest}" as "{found[0]}"'
             raise ValueError(f'parsing time "{text}"{why or f""" as "{layout}"{shown}"""}') from error
@@ -241,7 +241,7 @@ def _skipped(rest: str, literal: str, layout: str, text: str) -> str:
 def _digits(rest: str, least: int, most: int) -> tuple[int, str]:
     found = re.compile(f"[0-9]{{{least},{most}}}").match(rest)
     if found is None:
-        raise _Bad
+        raise _UnfitError
     return int(found[0]), rest[found.end() :]
 
 
@@ -250,7 +250,7 @@ def _name(rest: str, names: tuple[str, ...], size: int | None) -> tuple[int, str
         shown = name[:size]
         if rest[: len(shown)].lower() == shown.lower():
             return i, rest[len(shown) :]
-    raise _Bad
+    raise _UnfitError
 
 
 _NUMBERS: Final = {
@@ -277,24 +277,27 @@ def _read(parts: _Parts, chunk: str, rest: str, following: str) -> str:
     """What is left of ``rest`` after ``chunk`` has been read from it."""
     if chunk in _NUMBERS:
         return _read_number(parts, chunk, rest, following)
-    if chunk in {"January", "Jan"}:
-        parts.month, rest = _name(rest, MONTHS, None if chunk == "January" else 3)
-        parts.month += 1
-        return rest
-    if chunk in {"Monday", "Mon"}:
-        return _name(rest, DAYS, None if chunk == "Monday" else 3)[1]
+    if chunk in {"January", "Jan", "Monday", "Mon"}:
+        return _read_name(parts, chunk, rest)
     if chunk == "06":
         year, rest = _digits(rest, 2, 2)
         parts.year = year + (1900 if year >= 69 else 2000)
         return rest
     if chunk in {"PM", "pm"}:
         if rest[:2] not in {chunk, chunk.replace("P", "A").replace("p", "a")}:
-            raise _Bad
+            raise _UnfitError
         parts.half = rest[:2].upper()
         return rest[2:]
-    if chunk[0] in ".,":
-        return _read_fraction(parts, chunk, rest)
-    return _read_zone(parts, chunk, rest)
+    return _read_fraction(parts, chunk, rest) if chunk[0] in ".," else _read_zone(parts, chunk, rest)
+
+
+def _read_name(parts: _Parts, chunk: str, rest: str) -> str:
+    size = 3 if len(chunk) == 3 else None
+    if chunk[0] == "M":
+        return _name(rest, DAYS, size)[1]  # Go looks at no weekday's truth
+    month, rest = _name(rest, MONTHS, size)
+    parts.month = month + 1
+    return rest
 
 
 def _read_number(parts: _Parts, chunk: str, rest: str, following: str) -> str:
@@ -303,7 +306,7 @@ def _read_number(parts: _Parts, chunk: str, rest: str, following: str) -> str:
         rest = re.sub(f"^ {{0,{len(chunk) - 1}}}", "", rest)
     value, rest = _digits(rest, least, most)
     if not low <= value < beyond:
-        raise _Bad(field)
+        raise _UnfitError(field)
     setattr(parts, field, value)
     if field == "second" and re.match("[.,][0-9]", rest):
         # A fraction may follow the seconds even where the layout does not say so.
@@ -316,7 +319,7 @@ def _read_number(parts: _Parts, chunk: str, rest: str, following: str) -> str:
 
 def _fraction(parts: _Parts, rest: str, size: int) -> str:
     if not re.fullmatch("[.,][0-9]+", rest[:size]):
-        raise _Bad
+        raise _UnfitError
     parts.ns = int(rest[1:size][:9].ljust(9, "0"))
     return rest[size:]
 
@@ -335,7 +338,9 @@ _OFFSETS: Final = {
     "070000": re.compile("([+-])([0-9]{2})([0-9]{2})([0-9]{2})"),
     "07:00:00": re.compile("([+-])([0-9]{2}):([0-9]{2}):([0-9]{2})"),
 }
-_ABBREVIATION = re.compile("ChST|MeST|GMT[+-][0-9]{1,2}|GMT|[A-Z]{4}T(?![A-Z])|[A-Z]{3}T(?![A-Z])|WITA(?![A-Z])|[A-Z]{3}(?![A-Z])|[+-][0-9]{2}(?:[0-9]{2})?")
+_ABBREVIATION = re.compile(
+    "ChST|MeST|GMT[+-][0-9]{1,2}|GMT|[A-Z]{4}T(?![A-Z])|[A-Z]{3}T(?![A-Z])|WITA(?![A-Z])|[A-Z]{3}(?![A-Z])|[+-][0-9]{2}(?:[0-9]{2})?"
+)
 
 
 def _read_zone(parts: _Parts, chunk: str, rest: str) -> str:
@@ -345,7 +350,7 @@ def _read_zone(parts: _Parts, chunk: str, rest: str) -> str:
             return rest[3:]
         named = _ABBREVIATION.match(rest)
         if named is None:
-            raise _Bad
+            raise _UnfitError
         # An abbreviation alone names no offset: only that of GMT+3 is known.
         parts.offset = int(named[0][3:]) * 3600 if named[0][:3] == "GMT" and len(named[0]) > 3 else 0
         return rest[named.end() :]
@@ -354,11 +359,11 @@ def _read_zone(parts: _Parts, chunk: str, rest: str) -> str:
         return rest[1:]
     found = _OFFSETS[chunk[1:]].match(rest)
     if found is None:
-        raise _Bad
+        raise _UnfitError
     hours, minutes, seconds = (int(found[i] or 0) for i in (2, 3, 4))
     for value, most, what in ((hours, 24, "hour"), (minutes, 60, "minute"), (seconds, 60, "second")):
         if value > most:
-            raise _Bad(f"time zone offset {what}")
+            raise _UnfitError(f"time zone offset {what}")
     parts.offset = (hours * 60 + minutes) * 60 + seconds
     parts.offset *= -1 if found[1] == "-" else 1
     return rest[found.end() :]

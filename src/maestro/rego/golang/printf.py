@@ -229,9 +229,7 @@ def _integer(value: int, verb: str, flags: _Flags) -> str | None:
     code = value if 0 <= value <= 0x10FFFF else 0xFFFD
     if verb in "cq":
         character = "\ufffd" if 0xD800 <= code <= 0xDFFF else chr(code)
-        return flags.pad(
-            character if verb == "c" else quote_character(character, ascii_only=flags.plus)
-        )
+        return flags.pad(character if verb == "c" else quote_character(character, ascii_only=flags.plus))
     if verb == "U":
         digits = f"{value & (1 << 64) - 1:X}"
         shown = "U+" + digits.rjust(max(4, flags.precision or 0), "0")

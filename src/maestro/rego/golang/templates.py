@@ -22,7 +22,9 @@ class TemplateError(ValueError):
     """The template is malformed, uses what is not taken here, or fails on its values."""
 
 
-_ACTION = re.compile(r"\{\{(- )?\s*(/\*.*?\*/|(?:\"(?:\\.|[^\"\\\n])*\"|`[^`]*`|[^}\"`]|\}(?!\}))*?)\s*?( -)?\}\}", re.S)
+_ACTION = re.compile(
+    r"\{\{(- )?\s*(/\*.*?\*/|(?:\"(?:\\.|[^\"\\\n])*\"|`[^`]*`|[^}\"`]|\}(?!\}))*?)\s*?( -)?\}\}", re.DOTALL
+)
 _TOKEN = re.compile(
     r"\s+|(?P<text>\"(?:\\.|[^\"\\])*\"|`[^`]*`)|(?P<number>[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
     r"|(?P<field>\.[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*|\.)|(?P<variable>\$\w*(?:\.[A-Za-z_]\w*)*)"
@@ -430,7 +432,9 @@ def _printf(form: Any, *values: Any) -> str:
     if not isinstance(form, str):
         raise TemplateError("template: error calling printf: wrong type for format")
     operands = [
-        value if isinstance(value, (str, int, float)) and not isinstance(value, bool) else _shown(value, inner=True)
+        value
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool)
+        else _shown(value, inner=True)
         for value in values
     ]
     if any(int(digits[:9]) > 10_000 for digits in re.findall("[0-9]+", form)):

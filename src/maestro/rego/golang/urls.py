@@ -11,7 +11,7 @@ __all__ = ["Url", "parse_query", "parse_url", "query_escape", "query_unescape"]
 
 _HEX = "0123456789abcdefABCDEF"
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
-_HOST_ALSO = frozenset("!$&'()*+,;=:[]<>\"")
+_HOST = _UNRESERVED | frozenset("!$&'()*+,;=:[]<>\"")
 _USER = re.compile(r"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
@@ -28,6 +28,7 @@ class Url:
         raw_path: as written, if escaping ``path`` anew would not give it.
         raw_query: after the first ``?``.
         fragment: unescaped.
+        host: as written, with its port, unescaped.
     """
 
     scheme: str = ""
@@ -37,6 +38,12 @@ class Url:
     raw_path: str = ""
     raw_query: str = ""
     fragment: str = ""
+    host: str = ""
+
+    @property
+    def escaped_path(self) -> str:
+        """The path as it is sent."""
+        return self.raw_path or ("*" if self.path == "*" else _escaped_path(self.path))
 
 
 def parse_url(text: str) -> Url:
@@ -68,7 +75,7 @@ def _parsed(text: str, fragment: str) -> Url:
     if rest.startswith("//") and (scheme or not rest.startswith("///")):
         authority, slash, path = rest[2:].partition("/")
         hostname, port = _authority(authority)
-        found = attrs.evolve(found, hostname=hostname, port=port)
+        found = attrs.evolve(found, hostname=hostname, port=port, host=_joined(authority, hostname))
         rest = slash + path
     path = unescape(rest, "path")
     raw = "" if _escaped_path(path) == rest else rest
@@ -105,12 +112,21 @@ def _host(host: str) -> tuple[str, str]:
         shown = unescape(address, "host") + ("%" + unescape(zone, "zone") if percent else "")
         _check_address(shown)
         return shown, port
-    if "[" in host or "]" in host:
-        raise ValueError("invalid character in host name")
+    if "[" in host:
+        raise ValueError("invalid IP-literal")
     name, colon, port = host.rpartition(":")
     if not colon:
         return unescape(host, "host"), ""
     return unescape(name, "host"), _port(colon + port)
+
+
+def _joined(authority: str, hostname: str) -> str:
+    """Host and port as one, as written but for escapes in the name."""
+    written = authority.rpartition("@")[2]
+    name, colon, port = written.rpartition(":")
+    if not colon or "]" in port:
+        name, colon, port = written, "", ""
+    return f"[{hostname}]{colon}{port}" if name.startswith("[") else f"{hostname}{colon}{port}"
 
 
 def _check_address(shown: str) -> None:
@@ -145,9 +161,8 @@ def unescape(text: str, mode: str) -> str:
             continue
         if character == "+" and mode == "query":
             character = " "
-        elif mode in {"host", "zone"} and ord(character) < 0x80:
-            if character not in _UNRESERVED and character not in _HOST_ALSO:
-                raise ValueError(f'invalid character "{character}" in host name')
+        elif mode in {"host", "zone"} and ord(character) < 0x80 and character not in _HOST:
+            raise ValueError(f'invalid character "{character}" in host name')
         out += character.encode("utf-8", "surrogateescape")
         at += 1
     return out.decode("utf-8", "surrogateescape")

@@ -62,9 +62,9 @@ def read_yaml(text: str) -> str:
     Raises:
         ValueError: not YAML, or nothing that JSON can say.
     """
-    import yaml
+    import yaml  # type: ignore[import-untyped] # PyYAML ships no types
 
-    class Loader(yaml.SafeLoader):
+    class Loader(yaml.SafeLoader):  # type: ignore[misc] # as above
         yaml_implicit_resolvers = {None: [("plain", re.compile(""))]}  # noqa: RUF012 - PyYAML's own interface
 
     try:
@@ -73,7 +73,11 @@ def read_yaml(text: str) -> str:
         return _json(reader.value(documents[0]) if documents else None)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ValueError(f"yaml: line {line}: {error.problem or error.context}") from error
+        # PyYAML says "expected X, but got Y" where libyaml says "did not find expected X".
+        problem = re.sub(
+            r"^expected (.*?), but .*", r"did not find expected \1", error.problem or str(error.context)
+        )
+        raise ValueError(f"yaml: line {line}: {problem}") from error
     except yaml.YAMLError as error:
         raise ValueError(f"yaml: {error}") from error
     except RecursionError as error:
@@ -121,14 +125,14 @@ class _Reader:
                 found[self.name(name)] = self.value(item)
         for one in merged:
             if not isinstance(one, self.yaml.MappingNode):
-                raise ValueError("yaml: map merge requires map or sequence of maps as the value")
+                raise ValueError("yaml: map merge requires map or sequence of maps as the value")  # noqa: TRY004 - what callers catch
             for name, item in self.value(one).items():
                 found.setdefault(name, item)
         return found
 
     def name(self, node: Any) -> str:
         if not isinstance(node, self.yaml.ScalarNode):
-            raise ValueError("yaml: invalid map key")
+            raise ValueError("yaml: invalid map key")  # noqa: TRY004 - what callers catch
         value = self.scalar(node)
         if value is None:
             raise ValueError("unsupported map key of type: null")
@@ -142,7 +146,9 @@ class _Reader:
             return resolve(node.value)
         if tag == "binary":
             try:
-                return base64.b64decode(re.sub(r"\s", "", node.value), validate=True).decode("utf-8", "replace")
+                return base64.b64decode(re.sub(r"\s", "", node.value), validate=True).decode(
+                    "utf-8", "replace"
+                )
             except ValueError as error:
                 raise ValueError("yaml: !!binary value contains invalid base64 data") from error
         if tag in {"int", "float", "bool", "null"}:
@@ -160,7 +166,7 @@ def write_yaml(value: Any) -> str:
     """A JSON value as YAML, nested by two spaces."""
     import yaml
 
-    class Dumper(yaml.SafeDumper):
+    class Dumper(yaml.SafeDumper):  # type: ignore[misc] # PyYAML ships no types
         def increase_indent(self, flow: bool = False, indentless: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002 - PyYAML's own interface
             return super().increase_indent(flow, False)
 
