@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from rego_cases.judging import Case, read_cases
+
 SERVICES = Path(__file__).parent.parent / "services"
 PLANNER = Path(__file__).parent / "planner"
 
@@ -56,10 +58,9 @@ def rego_planner(tool: Callable[[str], str]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def opa_cases(rego_planner: Path) -> list[dict[str, Any]]:
+def opa_cases(rego_planner: Path) -> list[Case]:
     """OPA's own compliance cases, each with the plan OPA made of it."""
-    with (rego_planner / "cases.jsonl").open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+    return read_cases(rego_planner / "cases.jsonl")
 
 
 @pytest.fixture(scope="session")

@@ -114,8 +114,9 @@ def _call_builtin(low: Lowering, statement: ir.Call, terms: list[Term]) -> None:
         return
     number = low.tables.builtins[statement.func]
     context = ["c"] if statement.func in low.tables.contextual else []
+    named = low.tables.constant(statement.func)
     called = [f"{name} = B{number}({', '.join([*context, *arguments])})"]
-    called = ["try:", f" {called[0]}", "except BuiltinError as x:", f" {name} = c.failed(x)"]
+    called = ["try:", f" {called[0]}", "except BuiltinError as x:", f" {name} = c.failed(x, {named})"]
     if form is not None and form.check == "True":
         low.assign(local, form.value, form.kind)
         return

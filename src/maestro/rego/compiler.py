@@ -106,6 +106,10 @@ def _function(tables: Tables, function: ir.Function, number: int, *, data_only: 
     if function.params[:2] != (0, 1):
         raise PlanError("does not take input and data first.", field="funcs.params", value=function.name)
     rule = len(function.params) == 2
+    path = ".".join(("data", *function.path[1:])) if function.path else function.name
+    tables.place = f"rule {path} produced conflicting values"
+    if not rule:
+        tables.place = f"function {path} produced conflicting values for the same inputs"
 
     def leaving(text: str) -> tuple[str, ...]:
         if not rule:

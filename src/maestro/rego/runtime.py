@@ -113,17 +113,15 @@ class Evaluation:
                 remedy=f"At most {self.limits.text} are allowed.",
             )
 
-    def failed(self, error: BuiltinError) -> Any:
+    def failed(self, error: BuiltinError, name: str) -> Any:
         """A builtin refused its operands: undefined, unless the caller wants to hear of it."""
         if self.strict:
-            raise error
+            raise BuiltinError(f"{name}: {error}", code=error.code) from error
         return UNDEFINED
 
-    def conflict(self) -> NoReturn:
-        """Two bodies of one rule or function gave different values."""
-        raise EvaluationConflictError(
-            "complete rules must not produce multiple outputs", remedy="Let at most one of its bodies hold."
-        )
+    def conflict(self, message: str) -> NoReturn:
+        """Two bodies of one rule or function gave different values; the message says of which."""
+        raise EvaluationConflictError(message, remedy="Let at most one of its bodies hold.")
 
     def paced(self, found: Iterable[Any]) -> Iterator[Any]:
         """The members of a large collection, charged as they are taken, so that a deadline is kept within the loop."""

@@ -169,7 +169,9 @@ def _assign_once(low: Lowering, statement: ir.AssignVarOnce) -> None:
             return
         current = low.read(target).text
         _, differs = inline.equality(Term(current), term)
-        low.line(f"if {current} is U:\n {low.variable(target)} = {term.text}\nelif {differs}:\n c.conflict()")
+        place = low.tables.constant(low.tables.place)
+        conflict = f"elif {differs}:\n c.conflict({place})"
+        low.line(f"if {current} is U:\n {low.variable(target)} = {term.text}\n{conflict}")
         low.used |= names_in(differs)
         # An equal number may be written otherwise; equal values of any other type have the same type.
         low.now(target, None if term.kind == "int" else term.kind)

@@ -45,6 +45,8 @@ class Tables:
         self.forms = forms
         self.callees: dict[str, Callee] = {}
         self.constants: list[Any] = []
+        self.place = "policy"
+        """What is being compiled, as a message about it says."""
         self._known: dict[tuple[str, Any], str] = {}
 
     def constant(self, value: Any) -> str:

@@ -80,6 +80,12 @@ def print_(*_: Any) -> bool:
     return True
 
 
+@family.builtin("opa.runtime")
+def runtime() -> dict[str, Any]:
+    """Nothing: what surrounds a policy must not change what it decides."""
+    return {}
+
+
 @family.builtin("strings.render_template", context=True)
 def render_template_(context: Context, template: Any, variables: Any) -> str:
     """Go's ``text/template``."""

@@ -8,7 +8,14 @@ from typing import Any
 
 from maestro.rego.builtins.registry import Family, operand_error, string
 from maestro.rego.errors import BuiltinError
-from maestro.rego.golang.gqlparser import GraphqlError, executable, print_query, print_schema, schema_document, worded
+from maestro.rego.golang.gqlparser import (
+    GraphqlError,
+    executable,
+    print_query,
+    print_schema,
+    schema_document,
+    worded,
+)
 from maestro.rego.json_text import jsonable
 
 __all__ = ["family"]

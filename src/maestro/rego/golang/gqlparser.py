@@ -338,7 +338,6 @@ def _printed_selection(found: Any) -> str:
     return f"{shown} {_printed_selections(found)}" if found.get("SelectionSet") else shown
 
 
-
 def print_schema(found: Any) -> str:
     """The schema language of a schema document given in JSON.
 
