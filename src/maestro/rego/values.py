@@ -208,7 +208,13 @@ def lookup(source: Any, name: Any) -> Any:
 
 
 def stored(source: Any, name: Any) -> Any:
-    """``source[name]`` in a base document: OPA's storage takes paths of text, so ``1`` and ``"1"`` are one step."""
+    """``source[name]`` in a base document: OPA's storage takes paths of text, so ``1`` and ``"1"`` are one step.
+
+    What ``with`` puts in the place of one may be any value, and is looked up as such.
+    """
+    found = lookup(source, name)
+    if found is not UNDEFINED:
+        return found
     if isinstance(name, Number) or type(name) is int:
         name = number_text(name)
     if type(name) is not str:
