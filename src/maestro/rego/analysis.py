@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -12,7 +13,7 @@ from maestro.rego import walk
 from maestro.rego.builtins.registry import Registry
 from maestro.rego.errors import PlanError
 
-__all__ = ["Needs", "calls", "early_exits", "in_call_order", "needs_of"]
+__all__ = ["Needs", "calls", "early_exits", "in_call_order", "invariant", "needs_of"]
 
 _WHOLE: Final[tuple[str, ...]] = ()
 
@@ -170,6 +171,55 @@ def _read_places(
         source = statement.source.value
         return reached | {place for place in places.get(source, ()) if len(place) >= 8}
     return {place for local in used for place in places.get(local, ())}
+
+
+def invariant(scan: ir.Scan, pure: frozenset[str]) -> tuple[list[ir.Statement], list[ir.Statement]]:
+    """Statements at the head of a scan's block that say the same in every turn, and all others.
+
+    Only such stand before them as neither fail nor matter to them. ``pure`` are the calls that have no effect.
+    """
+    inside = list(walk.statements([scan.block]))
+    written = Counter(local for one in inside for local in walk.writes(one))
+    written.update([scan.key, scan.value])
+    changed = {local for one in inside for local in walk.mutated(one)}
+    outside: list[ir.Statement] = []
+    passed: set[int] = set()
+    rest: list[ir.Statement] = []
+    for i, statement in enumerate(scan.block.stmts):
+        reads, writes = walk.reads(statement), walk.writes(statement)
+        fixed = not any(written[local] or local in changed for local in reads)
+        single = all(written[local] == 1 and local not in passed and local not in changed for local in writes)
+        if fixed and single and _repeatable(statement, pure):
+            outside.append(statement)
+            for local in writes:
+                del written[local]
+        elif isinstance(
+            statement, ir.AssignVar | ir.AssignInt | ir.MakeNumberInt | ir.MakeNumberRef | ir.MakeNull
+        ):
+            rest.append(statement)
+            passed.update(reads)
+        else:
+            return outside, [*rest, *scan.block.stmts[i:]]
+    return outside, rest
+
+
+def _repeatable(statement: ir.Statement, pure: frozenset[str]) -> bool:
+    if isinstance(statement, ir.Call):
+        return statement.func in pure
+    return isinstance(
+        statement,
+        ir.Dot
+        | ir.AssignVar
+        | ir.MakeNumberRef
+        | ir.MakeNull
+        | ir.Len
+        | ir.Equal
+        | ir.NotEqual
+        | ir.IsArray
+        | ir.IsObject
+        | ir.IsSet
+        | ir.IsDefined,
+    )
 
 
 def early_exits(blocks: Sequence[ir.Block]) -> dict[int, int]:

@@ -8,6 +8,7 @@ and writing are those of ``math/big``.
 
 from __future__ import annotations
 
+import functools
 import re
 from decimal import Decimal
 from typing import NamedTuple
@@ -79,6 +80,7 @@ def parse(number: str) -> BigFloat:
     return divide(exact, scale) if power < 0 else multiply(exact, scale)
 
 
+@functools.lru_cache(maxsize=512)
 def _power_of_five(n: int) -> BigFloat:
     if n <= _STEP:
         return BigFloat(negative=False, mantissa=5**n, exponent=0)
@@ -161,7 +163,8 @@ def _shortest(value: BigFloat) -> tuple[str, int]:
     lower, _ = _digits(mantissa - 1, exponent)
     upper, _ = _digits(mantissa + 1, exponent)
     inclusive = mantissa & 2 == 0
-    for i, digit in enumerate(digits):
+    for i in range(_common(lower, upper), len(digits)):
+        digit = digits[i]
         low = lower[i] if i < len(lower) else "0"
         high = upper[i] if i < len(upper) else "0"
         down = low != digit or (inclusive and i + 1 == len(lower))
@@ -171,6 +174,15 @@ def _shortest(value: BigFloat) -> tuple[str, int]:
         if down or up:
             return _cut(digits, point, i + 1, up=up)
     return digits, point
+
+
+def _common(a: str, b: str) -> int:
+    """How many digits two numbers begin with alike: those between them do too."""
+    n = 0
+    for step in (16, 8, 4, 2, 1):
+        if a[n : n + step] == b[n : n + step] and n + step <= len(a):
+            n += step
+    return n
 
 
 def _rounds_up(digits: str, n: int) -> bool:

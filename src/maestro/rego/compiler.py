@@ -62,6 +62,7 @@ def compile_policy(policy: ir.Policy, registry: Registry) -> Compiled:
     }
     tables = Tables(policy, {name: number for number, name in enumerate(builtins)}, forms)
     tables.contextual = frozenset(builtin.name for builtin in found if builtin.context)
+    tables.pure = frozenset({*builtins, *[one.name for one in policy.functions]}) - tables.contextual
     functions = analysis.in_call_order(policy)
     needs: dict[str, analysis.Needs] = {}
     lines: list[str] = []
@@ -156,6 +157,7 @@ def _definition(header: str, before: Sequence[str], lowered: Lowering, nodes: li
 
 _RUNTIME: Final[dict[str, Any]] = {
     "BuiltinError": BuiltinError,
+    "COLLECTIONS": frozenset({list, dict, set}),
     "Key": values.Key,
     "M": runtime.MISSING,
     "SIZED": frozenset({list, dict, set, str}),

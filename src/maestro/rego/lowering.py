@@ -56,6 +56,7 @@ class Lowering:
         self.arrivals: dict[flow.Label, list[State]] = {}
         self.shared = walk.shared_locals(blocks)
         self.mutable = {local for one in walk.statements(blocks) for local in walk.mutated(one)}
+        self.live = walk.live_locals(blocks)
         self.scan_exits = exits
         self.exits: list[tuple[flow.Label, int]] = []
         self.leaving = leaving

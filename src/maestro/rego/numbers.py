@@ -38,6 +38,8 @@ MAX_DIGITS: Final = 4_300
 """Digits an integer may have, the interpreter's own bound on turning one into text."""
 _BIG: Final = 10**MAX_DIGITS
 _SMALL: Final = 1 << 31
+_EXACT: Final = 1 << 64
+"""Integers below have their own float of 64 bits."""
 _MAX_EXPONENT: Final = 100_000
 """Binary exponent up to which OPA takes numbers (``v1/ast/term.go``, maxNumberExp)."""
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")
@@ -242,14 +244,8 @@ def divide(a: int | Number, b: int | Number) -> int | Number:
     """
     if b == 0:
         raise BuiltinError("divide by zero")
-    if (
-        type(a) is int
-        and type(b) is int
-        and a
-        and -_SMALL <= a < _SMALL
-        and -_SMALL <= b < _SMALL
-        and a % b == 0
-    ):
+    if type(a) is int and type(b) is int and a and abs(a) < _EXACT and abs(b) < _EXACT and a % b == 0:
+        # Go divides 32-bit integers as such; a whole quotient of others is exact in its floats too.
         return a // b
     return _result(bigfloat.divide(_float(a), _float(b)))
 

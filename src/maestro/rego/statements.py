@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 import attrs
 
 from maestro.kernel.errors import BadInputError
-from maestro.rego import flow, gathering, inline, numbers, walk
+from maestro.rego import analysis, flow, gathering, inline, numbers, walk
 from maestro.rego import plan as ir
 from maestro.rego.calls import call, call_dynamic, with_
 from maestro.rego.errors import PlanError
@@ -45,9 +46,27 @@ def _scan(low: Lowering, statement: ir.Scan) -> None:
     source = low.need(statement.source)
     if source is None:
         return
+    ahead, body = analysis.invariant(statement, low.tables.pure)
+    if not ahead:
+        _loop(low, statement, source, body)
+        return
+    # What is the same in every turn is done once, if there is a turn at all.
+    node = flow.Block([], flow.Label())
+    low.out.append(node)
+    empty = f"type({source.text}) not in COLLECTIONS or not {source.text}"
+    with low.inside(node.body, node.label):
+        low.guard(empty, f"not ({empty})", node.label)
+        low.statements(ahead)
+        if low.state is not None:
+            _loop(low, statement, source, body)
+    low.arrive(node.label)
+    low.state = joined(low.arrivals.pop(node.label, []))
+
+
+def _loop(low: Lowering, statement: ir.Scan, source: Term, found: Sequence[ir.Statement]) -> None:
     before = low.known
     held = before.facts.get(statement.source)
-    body = [statement.block]
+    body = [ir.Block(tuple(found))]
     assigned = {local for one in walk.statements(body) for local in walk.writes(one)}
     assigned |= {statement.key, statement.value}
     for local in assigned:
@@ -63,7 +82,7 @@ def _scan(low: Lowering, statement: ir.Scan) -> None:
     if id(statement) in low.scan_exits:
         low.exits.append((node.done, low.scan_exits[id(statement)]))
     with low.inside(node.body, node.again):
-        low.statements(statement.block.stmts)
+        low.statements(found)
     if id(statement) in low.scan_exits:
         low.exits.pop()
     low.arrivals.pop(node.again, None)
@@ -75,7 +94,7 @@ def _loop_header(low: Lowering, statement: ir.Scan, source: Term, node: flow.Loo
     key, value = low.variable(statement.key), low.variable(statement.value)
     low.used |= names_in(source.text)
     ordered = any(isinstance(one, ir.ArrayAppend) for one in walk.statements([statement.block]))
-    if any(statement.key in walk.reads(one) for one in walk.statements(low.blocks)):
+    if statement.key in low.live:
         node.body.append(flow.Line(f"if type({key}) is Key:\n {key} = {key}.value"))
         return f"for {key}, {value} in {'ordered_pairs' if ordered else 'pairs'}(c, {source.text}):"
     return f"for {value} in {'ordered_members' if ordered else 'members'}(c, {source.text}):"

@@ -42,6 +42,7 @@ class Tables:
         self.policy = policy
         self.builtins = builtins
         self.contextual: frozenset[str] = frozenset()
+        self.pure: frozenset[str] = frozenset()
         self.forms = forms
         self.callees: dict[str, Callee] = {}
         self.constants: list[Any] = []

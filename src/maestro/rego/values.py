@@ -1,9 +1,7 @@
 """Rego values in Python: JSON's own types, sets, a word for undefined, and what Python cannot tell apart.
 
-=========  ==================================================================================================
-Rego       Python
-=========  ==================================================================================================
-null       ``None``
+=========  ===========================================================================================Rego       Python
+=========  ===========================================================================================null       ``None``
 boolean    ``True``, ``False``
 number     ``int`` or `maestro.rego.numbers.Number`, never ``float``
 string     ``str``
@@ -11,8 +9,7 @@ array      ``list``
 object     ``dict``, its keys through `key`
 set        ``set``, its elements through `key`
 undefined  `UNDEFINED`, which is no value: it is never inside another
-=========  ==================================================================================================
-
+=========  ===========================================================================================
 Values are shared and never changed once another holds them. Strings, numbers and null are their own keys. A boolean
 (Python holds ``True == 1``) or composite key or element goes in as a `Key`; `unkey` takes it out again. So the
 native ``==`` and ``in`` of sets and the look-up in objects are exact, and only arrays and objects, whose members
@@ -25,7 +22,7 @@ import re
 from typing import Any, Final
 
 from maestro.rego.errors import EvaluationLimitError
-from maestro.rego.numbers import Number, as_index, number_text
+from maestro.rego.numbers import Number, as_index
 
 __all__ = [
     "FALSE_KEY",
@@ -215,8 +212,10 @@ def stored(source: Any, name: Any) -> Any:
     found = lookup(source, name)
     if found is not UNDEFINED:
         return found
-    if isinstance(name, Number) or type(name) is int:
-        name = number_text(name)
+    if type(name) is int:
+        name = str(name)
+    elif isinstance(name, Number):
+        name = name.text
     if type(name) is not str:
         return UNDEFINED
     if type(source) is dict:

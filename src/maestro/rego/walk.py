@@ -7,7 +7,17 @@ from collections.abc import Iterable, Iterator
 
 from maestro.rego import plan as ir
 
-__all__ = ["children", "mentions", "mutated", "operands", "reads", "shared_locals", "statements", "writes"]
+__all__ = [
+    "children",
+    "live_locals",
+    "mentions",
+    "mutated",
+    "operands",
+    "reads",
+    "shared_locals",
+    "statements",
+    "writes",
+]
 
 
 def children(statement: ir.Statement) -> tuple[ir.Block, ...]:
@@ -113,4 +123,21 @@ def shared_locals(blocks: Iterable[ir.Block]) -> set[int]:
         for statement in statements([block]):
             found.update(set(reads(statement)) - written)
             written.update(writes(statement))
+    return found
+
+
+def live_locals(blocks: Iterable[ir.Block]) -> set[int]:
+    """Locals whose value matters: read by more than copies that nobody reads."""
+    copies: dict[int, set[int]] = {}
+    found: set[int] = set()
+    for statement in statements(blocks):
+        if isinstance(statement, ir.AssignVar) and statement.source.type == "local":
+            copies.setdefault(statement.target, set()).add(statement.source.value)
+        else:
+            found.update(reads(statement))
+    pending = list(found)
+    while pending:
+        sources = copies.get(pending.pop(), set()) - found
+        found |= sources
+        pending += sources
     return found
