@@ -12,7 +12,23 @@ from typing import Any
 __all__ = ["Drawn", "draw_data", "draw_input", "draw_policy"]
 
 STRINGS = ["a", "b", "c", "xs", "o", "ä", "0", ""]
-NUMBERS = ["0", "1", "2", "3", "-1", "7", "1.0", "0.5", "2.5", "1e2", "10", "0.1", "3.0", "-0.5", "9007199254740993"]
+NUMBERS = [
+    "0",
+    "1",
+    "2",
+    "3",
+    "-1",
+    "7",
+    "1.0",
+    "0.5",
+    "2.5",
+    "1e2",
+    "10",
+    "0.1",
+    "3.0",
+    "-0.5",
+    "9007199254740993",
+]
 DOCUMENT_NUMBERS = [0, 1, 2, 3, -1, 7, 0.5, 2.5, 10, 0.1, 100, 1.0, 9007199254740993]
 COLLECTORS = ["count", "sum", "max", "min", "sort", "product"]
 UNARY = ["abs", "round", "ceil", "floor", "count"]
@@ -65,7 +81,9 @@ class Drawn:
         return self.pick(found)(scope, depth - 1)
 
     def leaf(self, scope: Scope, want: str) -> tuple[str, str]:
-        fitting = [name for name, kind in {**scope, **self.rules}.items() if want == "any" or kind in {want, "any"}]
+        fitting = [
+            name for name, kind in {**scope, **self.rules}.items() if want == "any" or kind in {want, "any"}
+        ]
         kind = self.random.randrange(8)
         if kind < 3 and fitting:
             name = self.pick(fitting)
@@ -94,21 +112,31 @@ class Drawn:
         return "[" + ", ".join(self.text(scope, depth) for _ in range(self.random.randrange(4))) + "]", "list"
 
     def object(self, scope: Scope, depth: int) -> tuple[str, str]:
-        keys = [self.text(scope, 0) if self.chance(0.3) else f'"{self.pick(STRINGS)}"' for _ in range(self.random.randrange(4))]
-        return "{" + ", ".join(f"{key}: {self.text(scope, depth)}" for key in dict.fromkeys(keys)) + "}", "obj"
+        keys = [
+            self.text(scope, 0) if self.chance(0.3) else f'"{self.pick(STRINGS)}"'
+            for _ in range(self.random.randrange(4))
+        ]
+        return "{" + ", ".join(
+            f"{key}: {self.text(scope, depth)}" for key in dict.fromkeys(keys)
+        ) + "}", "obj"
 
     def set(self, scope: Scope, depth: int) -> tuple[str, str]:
         found = [self.text(scope, depth) for _ in range(self.random.randrange(4))]
         return "{" + ", ".join(found) + "}" if found else "set()", "set"
 
     def arithmetic(self, scope: Scope, depth: int) -> tuple[str, str]:
-        return f"({self.text(scope, depth, 'num')} {self.pick(ARITHMETIC)} {self.text(scope, depth, 'num')})", "num"
+        return (
+            f"({self.text(scope, depth, 'num')} {self.pick(ARITHMETIC)} {self.text(scope, depth, 'num')})",
+            "num",
+        )
 
     def collection(self, scope: Scope, depth: int) -> str:
         return self.text(scope, depth, self.pick(["list", "set"]))
 
     def collected(self, scope: Scope, depth: int) -> tuple[str, str]:
-        source = self.pick(["input.xs", "data.d.xs", *[name for name, kind in scope.items() if kind == "any"]])
+        source = self.pick(
+            ["input.xs", "data.d.xs", *[name for name, kind in scope.items() if kind == "any"]]
+        )
         return f"{self.pick(['sum', 'product'])}({source})", "num"
 
     def counted(self, scope: Scope, depth: int) -> tuple[str, str]:
@@ -160,7 +188,10 @@ class Drawn:
         return f"({self.text(scope, depth)} {self.pick(COMPARISONS[2:])} {self.text(scope, depth)})", "bool"
 
     def union(self, scope: Scope, depth: int) -> tuple[str, str]:
-        return f"({self.text(scope, depth, 'set')} {self.pick('|&-')} {self.text(scope, depth, 'set')})", "set"
+        return (
+            f"({self.text(scope, depth, 'set')} {self.pick('|&-')} {self.text(scope, depth, 'set')})",
+            "set",
+        )
 
     # ---- bodies ----
 
@@ -215,7 +246,9 @@ class Drawn:
 
     def pairs(self, scope: Scope, depth: int) -> str:
         source, key, value = self.source(scope, depth), self.name(), self.name()
-        scope[key], scope[value] = ("any", "any") if source.startswith(("input", "data")) else ("mixed", "mixed")
+        scope[key], scope[value] = (
+            ("any", "any") if source.startswith(("input", "data")) else ("mixed", "mixed")
+        )
         return f"some {key}, {value} in {source}"
 
     def source(self, scope: Scope, depth: int) -> str:
@@ -288,7 +321,12 @@ class Drawn:
         heads = ", ".join(params)
         lines = [self.bodied(f"{name}({heads}) := VALUE", dict.fromkeys(params, "any"))]
         if self.chance(0.3):
-            lines.append(self.bodied(f"{name}({', '.join([self.constant()[0], *params[1:]])}) := VALUE", dict.fromkeys(params[1:], "any")))
+            lines.append(
+                self.bodied(
+                    f"{name}({', '.join([self.constant()[0], *params[1:]])}) := VALUE",
+                    dict.fromkeys(params[1:], "any"),
+                )
+            )
         self.functions.append((name, len(params)))
         return lines
 

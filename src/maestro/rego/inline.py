@@ -70,13 +70,9 @@ def looked_up(source: Term, key: Term, *, base: bool) -> str:
         check = f"type({key.text}) is str" + (
             "" if source.kind == "dict" else f" and type({source.text}) is dict"
         )
-<<<<<<< HEAD
-        return f"{source.text}.get({key.text}, U) if {check} else {otherwise}"
-=======
         place = f"type({key.text}) is int and type({source.text}) is list and 0 <= {key.text} < len({source.text})"
         index = "" if source.kind == "dict" else f"{source.text}[{key.text}] if {place} else "
         return f"{source.text}.get({key.text}, U) if {check} else {index}{otherwise}"
->>>>>>> cb72e98 (Do once before a loop what is the same in every turn, and draw policies to hold against OPA)
     return otherwise
 
 

@@ -1,7 +1,9 @@
 """Rego values in Python: JSON's own types, sets, a word for undefined, and what Python cannot tell apart.
 
-=========  ===========================================================================================Rego       Python
-=========  ===========================================================================================null       ``None``
+=========  ==================================================================================================
+Rego       Python
+=========  ==================================================================================================
+null       ``None``
 boolean    ``True``, ``False``
 number     ``int`` or `maestro.rego.numbers.Number`, never ``float``
 string     ``str``
@@ -9,7 +11,8 @@ array      ``list``
 object     ``dict``, its keys through `key`
 set        ``set``, its elements through `key`
 undefined  `UNDEFINED`, which is no value: it is never inside another
-=========  ===========================================================================================
+=========  ==================================================================================================
+
 Values are shared and never changed once another holds them. Strings, numbers and null are their own keys. A boolean
 (Python holds ``True == 1``) or composite key or element goes in as a `Key`; `unkey` takes it out again. So the
 native ``==`` and ``in`` of sets and the look-up in objects are exact, and only arrays and objects, whose members
