@@ -1,10 +1,18 @@
 """The lake's engines against the suite of their port."""
 
+import getpass
+import sys
+from pathlib import Path
+
+import pytest
+
 from maestro.ports.lake import TableSpec
 from maestro.testing.conformance import LakeTableConformance
 from maestro.testing.lake import InMemoryLake
 from maestro.testing.strategies.changes import SPEC, columns
 from maestro_adapters.delta import DeltaLake
+from maestro_adapters.iceberg import IcebergLake, sql_catalog
+from maestro_adapters.spark import SparkLake
 
 
 def never():
@@ -41,3 +49,26 @@ class TestDeltaWithoutPartitions(LakeTableConformance):
 
     def make(self, clock, folder):
         return DeltaLake(folder / "table", self.spec, columns=columns(), bytes_per_event=1e9, dice=never)
+
+
+class TestIceberg(LakeTableConformance):
+    examples = 6
+
+    def make(self, clock, folder):
+        return IcebergLake(sql_catalog(str(folder)), "kit.table", self.spec, columns=columns(), dice=never)
+
+
+@pytest.mark.services
+class TestSpark(LakeTableConformance):
+    """MERGE by a Spark Connect server: Sail."""
+
+    examples = 5
+
+    @pytest.fixture(autouse=True)
+    def endpoint(self, service):
+        # As this user, for the tables stand in folders of ours.
+        sail = Path(sys.executable).with_name("sail")
+        self.address = service("spark-connect", SAIL=str(sail), SERVICES_USER=getpass.getuser())
+
+    def make(self, clock, folder):
+        return SparkLake(self.address, folder / "table", self.spec, columns=columns())

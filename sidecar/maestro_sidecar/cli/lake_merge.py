@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from maestro_sidecar.cli import answers
 from maestro_sidecar.cli.lake_tables import (
-    ENGINES,
+    add_engine,
     add_source,
     add_storage,
     contract_columns,
@@ -47,9 +47,7 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument(
         "--partition-by", metavar="COLUMN", help="column that files are laid out by; fixed at insert"
     )
-    parser.add_argument(
-        "--engine", choices=ENGINES, default="delta", help="what keeps the table (default: delta)"
-    )
+    add_engine(parser)
     parser.add_argument(
         "--no-fold", action="store_true", help="leave late keys in the side log, where readers see them too"
     )

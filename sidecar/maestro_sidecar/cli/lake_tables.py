@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from maestro_sidecar.cli.parsing import Parser
 
 __all__ = [
+    "add_engine",
     "add_source",
     "add_storage",
     "contract_columns",
@@ -63,6 +64,17 @@ def add_storage(parser: Parser) -> None:
         default=[],
         metavar="NAME=VALUE",
         help="option of the storage, as deltalake takes it; may be repeated",
+    )
+
+
+def add_engine(parser: Parser) -> None:
+    """What keeps the table."""
+    parser.add_argument(
+        "--engine", choices=ENGINES, default="delta", help="what keeps the table (default: delta)"
+    )
+    parser.add_argument("--endpoint", metavar="URL", help="where Spark Connect answers (--engine spark)")
+    parser.add_argument(
+        "--catalog", metavar="NAME", help="pyiceberg's catalogue (default: one in the folder TABLE)"
     )
 
 
@@ -129,9 +141,45 @@ def spec_of(arguments: argparse.Namespace) -> TableSpec:
 
 def open_engine(arguments: argparse.Namespace, spec: TableSpec, columns: pa.Schema | None) -> LakeTable:
     """The table behind ``--engine``."""
+    if arguments.engine == "spark":
+        return _spark(arguments, spec, columns)
+    if arguments.engine == "iceberg":
+        return _iceberg(arguments, spec, columns)
     from maestro_adapters.delta import DeltaLake
 
     return DeltaLake(arguments.table, spec, columns=columns, storage_options=storage_options(arguments))
+
+
+def _spark(arguments: argparse.Namespace, spec: TableSpec, columns: pa.Schema | None) -> LakeTable:
+    if not arguments.endpoint:
+        raise BadInputError(
+            "is missing: where Spark Connect answers.", field="--endpoint", remedy="Give sc://HOST:PORT."
+        )
+    with needs_extra("spark", "lake merge --engine spark"):
+        import pyspark.sql.connect  # noqa: F401  # only to see whether it is installed
+    from pathlib import Path
+
+    from maestro_adapters.spark import SparkLake
+
+    table = arguments.table if "://" in arguments.table else str(Path(arguments.table).absolute())
+    return SparkLake(arguments.endpoint, table, spec, columns=columns)
+
+
+def _iceberg(arguments: argparse.Namespace, spec: TableSpec, columns: pa.Schema | None) -> LakeTable:
+    """TABLE is a folder with its own catalogue, or ``namespace.table`` of pyiceberg's configured one."""
+    with needs_extra("iceberg", "lake merge --engine iceberg"):
+        import pyiceberg  # noqa: F401  # only to see whether it is installed
+    from pathlib import Path
+
+    from maestro_adapters.iceberg import IcebergLake, sql_catalog
+
+    if arguments.catalog:
+        from pyiceberg.catalog import load_catalog
+
+        return IcebergLake(load_catalog(arguments.catalog), arguments.table, spec, columns=columns)
+    folder = Path(arguments.table).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    return IcebergLake(sql_catalog(str(folder)), "maestro.lake", spec, columns=columns)
 
 
 def open_table(arguments: argparse.Namespace) -> DeltaLake:

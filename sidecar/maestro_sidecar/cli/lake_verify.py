@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from maestro.kernel.errors import BadInputError
 from maestro_sidecar.cli import answers
 from maestro_sidecar.cli.lake_tables import (
+    add_engine,
     add_source,
     add_storage,
     contract_columns,
     delta_extra,
+    open_engine,
     open_source,
-    open_table,
+    spec_of,
 )
 from maestro_sidecar.cli.parsing import Parser, add_json
 
@@ -37,6 +39,7 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     add_source(parser)
     parser.add_argument("table", metavar="TABLE", help="path or URI of the table")
+    add_engine(parser)
     add_storage(parser)
     add_json(parser)
     parser.set_defaults(run=_run)
@@ -62,11 +65,17 @@ def _compare(arguments: argparse.Namespace) -> Comparison:
     from maestro.lake.verifying import compare, expected
     from maestro_adapters.clock import SystemClock
 
-    table = open_table(arguments)
+    spec = spec_of(arguments)
+    table = open_engine(arguments, spec, None)
     try:
-        schema, spec = table.schema(), table.spec
+        schema = table.schema()
         if schema is None:
-            raise BadInputError("is no table.", field="TABLE", value=arguments.table)
+            raise BadInputError(
+                "is no table.",
+                field="TABLE",
+                value=arguments.table,
+                remedy="Name one that 'maestro lake merge' made.",
+            )
         given = contract_columns(arguments)
         source = open_source(arguments, spec, given if given is not None else schema)
         source.start(lambda _lanes: {})
