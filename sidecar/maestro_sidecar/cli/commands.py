@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from maestro_sidecar.cli import audit, conformance, demo, gameday, lake, limits_explain, limits_replay, serve
+from maestro_sidecar.cli import (
+    audit,
+    conformance,
+    contracts,
+    demo,
+    gameday,
+    lake,
+    limits_explain,
+    limits_replay,
+    serve,
+)
 from maestro_sidecar.cli.answers import tell
 from maestro_sidecar.cli.parsing import HelpGivenError, Parser
 
@@ -47,6 +57,7 @@ def command_line() -> Parser:
     of_limits = limits.add_subparsers(title="commands", metavar="COMMAND", required=True)
     limits_explain.add_to(of_limits)
     limits_replay.add_to(of_limits)
+    contracts.add_to(commands)
     audit.add_to(commands)
     lake.add_to(commands)
     gameday.add_to(commands)

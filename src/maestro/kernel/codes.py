@@ -26,6 +26,7 @@ ERROR_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Ask the log for a proof between exactly these two.",
         ),
         "bad_mode": ("The compatibility mode is unknown.", "Use one that the message lists."),
+        "bad_reference": ("A schema refers to another that is not there.", "Register that one first."),
         "bad_schema": ("A schema or data contract is malformed.", "Correct the named field."),
         "bad_signature": ("A signature does not fit what it signs.", "Get both from their owner again."),
         "bad_yaml": ("The text is not YAML that is read.", "Correct it."),
@@ -83,6 +84,8 @@ ERROR_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "opa_unreachable": ("The policy server does not answer.", "Start it, or correct its address."),
         "port_failed": ("A store or server did not answer.", "Retry after the time told."),
+        "registry_refused": ("The contract registry refuses the request.", "See the message."),
+        "registry_unreachable": ("The contract registry does not answer as one.", "Correct its address."),
         "run_package_conflict": (
             "The run holds a slot for another package.",
             "Use another run id, or release it.",
@@ -99,6 +102,7 @@ ERROR_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "A batch's columns are not the table's.",
             "Correct the producer, or register the new schema.",
         ),
+        "schema_incompatible": ("A schema breaks its subject's compatibility mode.", "See the message."),
         "schema_too_complex": ("Schemas nest or refer too deeply to be judged.", "Split them."),
         "sqlite_too_old": (
             "This Python's SQLite lacks what the store needs.",

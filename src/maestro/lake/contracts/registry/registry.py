@@ -94,6 +94,20 @@ class Registry:
             raise refused("schema_not_found", f"Schema {schema_id} is not there.")
         return self.state.texts[schema_id]
 
+    def contract(self, schema_id: int) -> Contract:
+        """The contract of an id, read once.
+
+        Raises:
+            ConflictError: ``schema_not_found``.
+        """
+        return self._contract(self.text(schema_id))
+
+    def owner(self, subject: str) -> str:
+        """Who answers for a subject: the property ``owner`` of its newest version's metadata; empty when nobody."""
+        versions = self.state.versions(subject, deleted=True)
+        metadata = (self.state.texts[versions[-1].id].metadata if versions else None) or {}
+        return str((metadata.get("properties") or {}).get("owner", ""))
+
     def find(
         self, subject: str, text: SchemaText, *, normalize: bool = False, deleted: bool = False
     ) -> Version:
