@@ -14,9 +14,25 @@ from maestro.edge.trust_reasons import TrustReason
 from maestro.edge.trust_state import Mark, TrustState
 from maestro.edge.verify import decimal_revision
 
-__all__ = ["BundleTarget", "Custom", "TargetFile", "accepted", "check_mark", "offered", "target_file"]
+__all__ = [
+    "BundleTarget",
+    "Custom",
+    "Previous",
+    "TargetFile",
+    "accepted",
+    "check_mark",
+    "offered",
+    "target_file",
+]
 
 BUNDLE_SUFFIX = ".tar.gz"
+
+
+class Previous(msgspec.Struct, rename="camel", frozen=True):
+    """An earlier bundle: its revision, and where its file is below ``targets/``."""
+
+    revision: str
+    path: str
 
 
 class Custom(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -29,6 +45,7 @@ class Custom(msgspec.Struct, rename="camel", omit_defaults=True):
         key_epoch: the root's when it was signed.
         tzdata: version of the zone database that the publisher compiled with.
         base_digest: of a delta, what it starts from.
+        previous: of a bundle, those before it that are still kept, newest first.
     """
 
     kind: str
@@ -37,6 +54,7 @@ class Custom(msgspec.Struct, rename="camel", omit_defaults=True):
     key_epoch: int
     tzdata: str = ""
     base_digest: str = ""
+    previous: tuple[Previous, ...] = ()
 
 
 @attrs.frozen
@@ -94,7 +112,7 @@ def offered(update: Update, name: str = "bundle") -> BundleTarget:
     _, _, targets = update.complete()
     listed = f"{name}{BUNDLE_SUFFIX}"
     found = targets.targets.get(listed)
-    custom = None if found is None else _custom(found)
+    custom = None if found is None else custom_of(found)
     number = None if custom is None else decimal_revision(custom.revision)
     if custom is None or number is None or custom.kind != "bundle":
         raise untrusted(
@@ -104,7 +122,7 @@ def offered(update: Update, name: str = "bundle") -> BundleTarget:
         raise untrusted(TrustReason.METADATA_MISMATCH, f"{listed} is of key epoch {custom.key_epoch}.")
     deltas = {}
     for other, target in targets.targets.items():
-        data = _custom(target)
+        data = custom_of(target)
         if data is not None and data.kind == "delta" and data.digest == custom.digest:
             deltas[data.base_digest] = target_file(update, other)
     return BundleTarget(
@@ -156,7 +174,8 @@ def accepted(state: TrustState, target: BundleTarget) -> TrustState:
     return state.marked(target.key_epoch, target.revision, target.digest)
 
 
-def _custom(target: Any) -> Custom | None:
+def custom_of(target: Any) -> Custom | None:
+    """The custom data of python-tuf's target, or None where it is not ours."""
     try:
         return msgspec.convert(target.custom, Custom, strict=True)
     except msgspec.ValidationError:

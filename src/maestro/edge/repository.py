@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from maestro.edge.trust import EPOCH_FIELD, key_epoch
-from maestro.kernel.errors import BadInputError
+from maestro.kernel.errors import BadInputError, UntrustedError
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Key, Signer
-    from tuf.api.metadata import Metadata, Root
+    from tuf.api.metadata import Metadata, Root, TargetFile
 
 __all__ = [
     "ROLES",
@@ -78,12 +78,16 @@ class Write:
 
 @attrs.frozen
 class Present:
-    """Metadata that a repository has now; all None before the first publication."""
+    """Metadata that a repository has now; all None before the first publication.
+
+    ``root_before`` is the root before the present one: after a crash the other files may still be signed by its keys.
+    """
 
     root: bytes | None = None
     timestamp: bytes | None = None
     snapshot: bytes | None = None
     targets: bytes | None = None
+    root_before: bytes | None = None
 
 
 SignerOf = Callable[[str], "Signer | None"]
@@ -103,6 +107,8 @@ def next_root(
     from tuf.api.metadata import Metadata, Root
 
     old: Metadata[Root] | None = None if present is None else Metadata.from_bytes(present)
+    if old is not None:
+        _check_ours(old, "root", [old.signed])
     if old is not None and _is_as(old.signed, roles) and old.signed.expires - now > lifetime / 2:
         return None
     version = 1 if old is None else old.signed.version + 1
@@ -123,7 +129,7 @@ def next_root(
 def next_metadata(
     present: Present,
     root: bytes,
-    targets: Iterable[Target] | None,
+    targets: Iterable[Target | TargetFile] | None,
     signer_of: SignerOf,
     now: datetime,
     lifetimes: Lifetimes,
@@ -133,7 +139,7 @@ def next_metadata(
     Args:
         present: what is there now.
         root: the root that clients will have.
-        targets: all that is offered from now on; None keeps what is offered.
+        targets: all that is offered from now on, new or as it was listed; None keeps what is offered.
         signer_of: the private keys at hand.
         now: the instant of publication.
         lifetimes: of the new signatures.
@@ -144,6 +150,7 @@ def next_metadata(
     from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
 
     trusted: Root = Metadata[Root].from_bytes(root).signed
+    _check_present(present)
     writes: list[Write] = []
 
     def renewed(
@@ -209,13 +216,16 @@ def _holds(root: Root, metadata: Metadata[Any], role: str, until: datetime) -> b
     return bool(metadata.signed.expires > until)
 
 
-def _offered(present: bytes | None, targets: Iterable[Target] | None) -> dict[str, Any]:
+def _offered(present: bytes | None, targets: Iterable[Target | TargetFile] | None) -> dict[str, Any]:
     from tuf.api.metadata import TargetFile
 
     if targets is None:
         return _files(present)
-    found = {}
+    found: dict[str, Any] = {}
     for target in targets:
+        if isinstance(target, TargetFile):
+            found[target.path] = target
+            continue
         file = TargetFile.from_data(target.name, target.content, ["sha256"])
         file.unrecognized_fields["custom"] = dict(target.custom)
         found[target.name] = file
@@ -250,6 +260,29 @@ def _check_threshold(root: Root, metadata: Metadata[Any], role: str) -> None:
             field=f"the key of the role {role}",
             remedy="Bring the private keys into the folder of keys for this one publication.",
             code="keys_missing",
+        )
+
+
+def _check_present(present: Present) -> None:
+    """What is signed anew must be what its owners signed before, or a changed file would become a trusted one."""
+    from tuf.api.metadata import Metadata, Root
+
+    roots = [Metadata[Root].from_bytes(root).signed for root in (present.root, present.root_before) if root]
+    for role in ROLES[1:]:
+        data: bytes | None = getattr(present, role)
+        if data is not None:
+            _check_ours(Metadata.from_bytes(data), role, roots)
+
+
+def _check_ours(metadata: Metadata[Any], role: str, roots: Sequence[Root]) -> None:
+    results = [
+        root.get_verification_result(role, metadata.signed_bytes, metadata.signatures) for root in roots
+    ]
+    if not any(result.verified for result in results):
+        raise UntrustedError(
+            f"The repository's {role} is not signed by its keys; nothing is built on it.",
+            code="keys_too_few",
+            remedy="Somebody changed the repository: restore it from a copy, or publish into a new folder.",
         )
 
 
