@@ -58,7 +58,7 @@ class FolderRepository:
                     Path(name).unlink()
                 raise
             _sync(place.parent)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
             raise _failed(place, "written", error) from error
 
 
@@ -70,9 +70,9 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def _failed(place: Path, how: str, error: OSError) -> PortError:
+def _failed(place: Path, how: str, error: Exception) -> PortError:
     return PortError(
-        f"{place} cannot be {how}: {error.strerror}.",
+        f"{place} cannot be {how}: {getattr(error, 'strerror', None) or error}.",
         code="repository_failed",
         retry_after=None,
         remedy="Name a folder of a repository that this user may read and write, with room left.",

@@ -9,6 +9,7 @@ from maestro_sidecar.cli import (
     conformance,
     contracts,
     demo,
+    edge,
     gameday,
     lake,
     limits_explain,
@@ -59,6 +60,7 @@ def command_line() -> Parser:
     limits_replay.add_to(of_limits)
     contracts.add_to(commands)
     audit.add_to(commands)
+    edge.add_to(commands)
     lake.add_to(commands)
     gameday.add_to(commands)
     conformance.add_to(commands)

@@ -134,7 +134,7 @@ class TrustReason(StrEnum):
     METADATA_EXPIRED = (
         "metadata_expired",
         "Update metadata is past its expiry: the source is frozen, or nobody publishes.",
-        "Run 'maestro edge publish --refresh' at the publisher.",
+        "Run 'maestro edge refresh' at the publisher.",
     )
     METADATA_MISMATCH = (
         "metadata_mismatch",

@@ -37,6 +37,10 @@ ERROR_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "duplicate_key": ("A JSON object has a key twice.", "Keep one of them."),
         "format_differs": ("Two schemas are of different formats.", "Compare schemas of one format."),
         "internal": ("Maestro failed; the fault is ours.", "Report it with the request id."),
+        "keys_missing": (
+            "A private key that must sign is not at hand.",
+            "Bring its file into the folder of keys for this one publication.",
+        ),
         "lake_contended": (
             "Other writers of the table committed first, again and again.",
             "Give the batch again; let fewer writers share a partition.",
@@ -83,9 +87,21 @@ ERROR_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Load the policy, or correct the path.",
         ),
         "opa_unreachable": ("The policy server does not answer.", "Start it, or correct its address."),
+        "policy_refused": (
+            "OPA does not compile the policies.",
+            "Correct them; 'opa check' finds the place.",
+        ),
         "port_failed": ("A store or server did not answer.", "Retry after the time told."),
         "registry_refused": ("The contract registry refuses the request.", "See the message."),
         "registry_unreachable": ("The contract registry does not answer as one.", "Correct its address."),
+        "repository_failed": (
+            "The repository's folder cannot be read or written.",
+            "Correct its path or rights, or free room.",
+        ),
+        "revision_taken": (
+            "The revision is published already, or is below one that is.",
+            "Leave --revision out to take the next one.",
+        ),
         "run_package_conflict": (
             "The run holds a slot for another package.",
             "Use another run id, or release it.",

@@ -123,8 +123,15 @@ class Publisher:
         return _published(bundle, packed, targets[1:], written, changed=True)
 
     def refresh(self, order: Order) -> tuple[str, ...]:
-        """Sign anew what would expire, by the keys that count now; the bundle stays. The paths written."""
-        return self._write(self._present(), None, order, self._now())
+        """Sign anew what would expire, by the keys that count now; the bundle stays. The paths written.
+
+        Raises:
+            BadInputError: there is no repository yet.
+        """
+        present = self._present()
+        if present.targets is None:
+            raise _empty()
+        return self._write(present, None, order, self._now())
 
     def content(self, name: str = "bundle") -> dict[str, bytes]:
         """The files of the bundle that is offered now.
@@ -134,9 +141,7 @@ class Publisher:
         """
         current = self._current(self._present(), name)
         if current is None:
-            raise BadInputError(
-                "offers no bundle yet.", field="REPO", remedy="Publish one with 'maestro edge publish'."
-            )
+            raise _empty()
         return dict(current.bundle.files)
 
     # ---- what is there -----------------------------------------------------------------------------------
@@ -309,6 +314,12 @@ def _announced(data: bytes, role: str) -> str:
     above: Any = Metadata.from_bytes(data).signed
     meta = above.snapshot_meta if role == "snapshot" else above.meta[f"{role}.json"]
     return f"{meta.version}.{role}.json"
+
+
+def _empty() -> BadInputError:
+    return BadInputError(
+        "offers no bundle yet.", field="REPO", remedy="Publish one with 'maestro edge publish'."
+    )
 
 
 def _taken(number: int) -> BadInputError:
