@@ -285,7 +285,7 @@ class EdgeNode:
     def tell(self) -> None:
         """Bring notes to outbox and audit log. What fails is tried again at the next tick; telling twice is harmless."""
         notes = self._record.notes
-        if not notes:
+        if not notes or self._unsaved:  # what a crash would undo is not told
             return
         try:
             self._outbox.append(events(notes, self.name))
