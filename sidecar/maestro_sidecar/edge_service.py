@@ -160,7 +160,7 @@ def _open_node(
     from maestro_adapters.edge_folder import EdgeFolder
 
     settings = service.settings
-    engine = _engine(settings, service.central)
+    engine = _engine(settings, service.central, service.clock)
     service.straight = Capability.IN_MEMORY in engine.capabilities
     keys = _Keys(settings.keys)
     keys()
@@ -190,13 +190,20 @@ def _open_node(
     service.closing.append(service.pump.stop)
 
 
-def _engine(settings: EdgeSettings, central: OpaPolicy | None) -> PolicyEngine:
+def _engine(settings: EdgeSettings, central: OpaPolicy | None, clock: BothClocks) -> PolicyEngine:
     if settings.engine == "opa" and central is not None:
         return OpaEngine(central.client)
     from maestro.runtime.native_policy import NativeLimits
     from maestro_policy import rego_sources
 
-    return NativeLimits(rego_sources().values())
+    native = NativeLimits(rego_sources().values())
+    if settings.engine == "native":
+        return native
+    from secrets import token_bytes
+
+    from maestro.rego.engine import RegoEngine
+
+    return RegoEngine(native, monotonic=lambda: clock.nanoseconds() / 1e9, seed=lambda: token_bytes(16))
 
 
 def _decision_log(settings: EdgeSettings) -> DecisionLog | None:

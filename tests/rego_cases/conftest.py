@@ -24,13 +24,17 @@ class Oracle:
 
     def ask(self, **request: Any) -> dict[str, Any]:
         """`modules`, `entrypoints`, `inputs`, `data`, `now`, `strict` to `plan` and `results`, or `refused`."""
+        return json.loads(self.line(**request))
+
+    def line(self, **request: Any) -> str:
+        """As `ask`, but the text, in which numbers are spelled as OPA does."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         assert line, f"the oracle ended on {request}"
-        return json.loads(line)
+        return line
 
     def call(self, builtin: str, *terms: Any, now: int = 0) -> dict[str, Any]:
         """One builtin on terms in OPA's own JSON of terms: `term`, `error`, or neither for undefined."""

@@ -233,7 +233,7 @@ class Drawn:
 
     def held(self, scope: Scope, depth: int) -> str:
         if self.chance(0.3):
-            return self.text(scope, depth) + self.replaced(scope, depth)
+            return self.truth(scope, depth) + self.replaced(scope, depth)
         return f"{self.text(scope, depth)} {self.pick(COMPARISONS[2:])} {self.text(scope, depth)}"
 
     def same(self, scope: Scope, depth: int) -> str:
@@ -263,8 +263,14 @@ class Drawn:
         scope[key], scope[value] = "any", "any"
         return f"some {key}; {value} := {base}[{key}]"
 
+    def truth(self, scope: Scope, depth: int) -> str:
+        """A term to stand alone. OPA plans no collection that does: it is true whatever is in it, or goes wrong in it."""
+        maker = self.pick([self.compared, self.looked_up, self.got, self.called])
+        text = maker(scope, depth)[0]
+        return text if text[0] not in "{[" else "input.a"
+
     def negated(self, scope: Scope, depth: int) -> str:
-        return f"not {self.text(scope, depth)}"
+        return f"not {self.truth(scope, depth)}"
 
     def every(self, scope: Scope, depth: int) -> str:
         source, name = self.source(scope, depth), self.name()

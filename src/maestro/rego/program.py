@@ -11,7 +11,7 @@ import attrs
 
 from maestro.formats import opa_bundle
 from maestro.kernel.errors import BadInputError, MaestroError
-from maestro.rego import documents
+from maestro.rego import documents, numbers
 from maestro.rego.analysis import Needs
 from maestro.rego.builtins import standard
 from maestro.rego.builtins.registry import Registry
@@ -125,7 +125,7 @@ class Program:
                 "The bundle has no plan.json.", code="no_plan", remedy="Build it with opa build -t plan."
             )
         return compile_plan(
-            bundle.plan, data=bundle.data, revision=bundle.manifest.revision, registry=registry
+            bundle.plan, data=opa_bundle.merge_data(bundle.files, numbers.number), revision=bundle.revision, registry=registry
         )
 
     @property

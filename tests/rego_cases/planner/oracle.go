@@ -31,6 +31,7 @@ type request struct {
 
 	Now    int64 `json:"now"` // nanoseconds since 1970
 	Strict bool  `json:"strict"`
+	Plain  bool  `json:"plain"` // without rule index and early exit, which pass over errors that plans come to
 }
 
 // response answers in the order asked: Results[i][j] is entrypoint i on input j.
@@ -120,7 +121,8 @@ func evaluate(asked request, modules map[string]*ast.Module, entrypoint string) 
 	}
 	row := make([]outcome, 0, len(asked.Inputs))
 	for _, input := range asked.Inputs {
-		found, err := prepared.Eval(ctx, rego.EvalInput(input), rego.EvalTime(time.Unix(0, asked.Now)))
+		found, err := prepared.Eval(ctx, rego.EvalInput(input), rego.EvalTime(time.Unix(0, asked.Now)),
+			rego.EvalRuleIndexing(!asked.Plain), rego.EvalEarlyExit(!asked.Plain))
 		switch {
 		case err != nil:
 			row = append(row, failure(err))
