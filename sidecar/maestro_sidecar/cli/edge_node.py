@@ -1,4 +1,4 @@
-"""``maestro edge status | refresh | pin | unpin | clock-reset``: an operator's commands to a running edge."""
+"""``maestro edge status | poll | pin | unpin | clock-reset``: an operator's commands to a running edge."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _COMMANDS: tuple[tuple[str, str, str, str], ...] = (
         "/api/edge/status",
         "how a running edge is: what decides, what waits, what was refused",
     ),
-    ("refresh", "POST", "/api/edge/refresh", "have a running edge ask its source now"),
+    ("poll", "POST", "/api/edge/refresh", "have a running edge ask its source now"),
     ("pin", "PUT", "/api/edge/pin", "have one of the held bundles decide until it is unpinned"),
     ("unpin", "DELETE", "/api/edge/pin", "let the newest bundle decide again"),
     ("clock-reset", "POST", "/api/edge/clock-reset", "believe the wall clock, though it was ahead before"),
