@@ -31,6 +31,10 @@ What others may build on (fields may be added, none is removed):
 |---|---|
 | `limits explain` | the decision: `allowed`, `denies`, `retryAfter`, `opensAt`, `source`, `policyRevision`, `tzdata`, `evaluatedAt`, `explanation`, `shadowDenies`; with `--calendar` also `openings` |
 | `limits replay` | `events`, `admitted`, `violated`, `ratio`, `shadowDenied`, `violations` |
+| `policy eval` | `{"result": …}`, or `{}` when undefined |
+| `policy test` | `passed`, `counts`, `tests` |
+| `policy bench` | `count`, `p50Microseconds`, `p95Microseconds`, `readySeconds` |
+| `policy show-code` | `source`, `functions`, `builtins`, `constants` |
 | `conformance` | `port`, `capabilities`, `ran`, `failed`, `refused`, `seconds`, `failures` |
 | `demo` | `runs`, `completed`, `denies`, `admitted`, `violations`, `ratio`, `decisions`, `decisionMicroseconds`, `seconds`, `store`, `tenants`; with `--trace` also `trace` |
 | `serve` | `addresses`, `tokenFile`, `store`, once it is ready |

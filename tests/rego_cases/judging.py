@@ -154,6 +154,7 @@ def account(found: dict[str, dict[str, str | None]]) -> dict[str, Any]:
     }
     return {
         "cases": sum(map(len, found.values())),
+        "reasons": REASONS,
         "folders": {folder: len(notes) for folder, notes in sorted(found.items())},
         "leftOut": dict(sorted(left_out.items())),
     }

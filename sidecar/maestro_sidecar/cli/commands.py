@@ -14,6 +14,7 @@ from maestro_sidecar.cli import (
     lake,
     limits_explain,
     limits_replay,
+    policy,
     serve,
 )
 from maestro_sidecar.cli.answers import tell
@@ -59,6 +60,7 @@ def command_line() -> Parser:
     limits_explain.add_to(of_limits)
     limits_replay.add_to(of_limits)
     contracts.add_to(commands)
+    policy.add_to(commands)
     audit.add_to(commands)
     edge.add_to(commands)
     lake.add_to(commands)
