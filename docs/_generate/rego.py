@@ -75,7 +75,10 @@ def limits() -> str:
     fields = attrs.fields(Limits)
     return table(
         ["limit", "bounds", "default"],
-        [[f"`{one.name}`", MEANINGS[one.name], "none" if one.default is None else f"{one.default:,}"] for one in fields],
+        [
+            [f"`{one.name}`", MEANINGS[one.name], "none" if one.default is None else f"{one.default:,}"]
+            for one in fields
+        ],
     )
 
 
@@ -94,5 +97,14 @@ def render() -> dict[str, str]:
         passed=f"{found['cases'] - len(left_out):,}",
     )
     rows = [[f"`{name}`", found["reasons"][why]] for name, why in left_out.items()]
-    page = [head, table(["case", "left out because"], rows), "\n", LIMITS, limits(), "\n", BUILTINS, builtins()]
+    page = [
+        head,
+        table(["case", "left out because"], rows),
+        "\n",
+        LIMITS,
+        limits(),
+        "\n",
+        BUILTINS,
+        builtins(),
+    ]
     return {"docs/reference/rego.md": "".join(page)}

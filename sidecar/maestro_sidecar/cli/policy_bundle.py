@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import attrs
@@ -63,7 +64,7 @@ def load(arguments: argparse.Namespace, command: str, *, tests: bool = False) ->
         UntrustedError: it is no bundle, or its signature does not hold.
     """
     with needs_extra("rego", f"maestro policy {command}"):
-        import re2  # type: ignore[import-untyped]  # noqa: F401 - only to see whether it is installed
+        import_module("re2")
     from maestro.rego import compile_plan
 
     files = _read(arguments, tests=tests)
@@ -128,7 +129,7 @@ def _folder(name: str, *, tests: bool) -> dict[str, bytes]:
 
 def _verify(data: bytes, key: str) -> None:
     with needs_extra("edge", "maestro policy --key"):
-        import cryptography  # noqa: F401 - only to see whether it is installed
+        import_module("cryptography")
     from maestro.edge.verify import TrustedKey, verify_archive
     from maestro.formats.jws import parse_public_key
     from maestro_adapters.clock import SystemClock

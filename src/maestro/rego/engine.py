@@ -71,7 +71,9 @@ class LoadedProgram:
             )
         except MaestroError as error:
             raise PortError(
-                f"The policy gave no answer to {'/'.join(path)}: {error}", code="policy_failed", retry_after=None
+                f"The policy gave no answer to {'/'.join(path)}: {error}",
+                code="policy_failed",
+                retry_after=None,
             ) from error
         return NO_ANSWER if value is UNDEFINED else value
 

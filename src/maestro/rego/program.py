@@ -125,7 +125,10 @@ class Program:
                 "The bundle has no plan.json.", code="no_plan", remedy="Build it with opa build -t plan."
             )
         return compile_plan(
-            bundle.plan, data=opa_bundle.merge_data(bundle.files, numbers.number), revision=bundle.revision, registry=registry
+            bundle.plan,
+            data=opa_bundle.merge_data(bundle.files, numbers.number),
+            revision=bundle.revision,
+            registry=registry,
         )
 
     @property
