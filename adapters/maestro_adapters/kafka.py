@@ -76,7 +76,8 @@ class KafkaChanges:
                     "enable.partition.eof": True,
                     "partition.assignment.strategy": "cooperative-sticky",
                     "queued.max.messages.kbytes": 16_384,
-                    "error_cb": lambda _error: None,  # told by the next poll; the default writes to stderr
+                    "error_cb": lambda _error: None,  # told by the next poll; the default writes to stderr,
+                    "log_level": 0,  # and so does the log
                     **(settings or {}),
                 }
             )
@@ -87,6 +88,7 @@ class KafkaChanges:
         self._recall: Recall = _nothing
         self._paused = False
         self._kept: list[Message] = []
+        self._lanes = 0
         self._ends: set[int] = set()
         self._assigned: set[int] = set()
 
@@ -140,21 +142,18 @@ class KafkaChanges:
         """Records between the last read and the topic's end, over the partitions assigned to this process."""
         waiting = 0
         try:
+            if not self._lanes:
+                topics = self._consumer.list_topics(self._topic, timeout=5.0).topics
+                self._lanes = len(topics[self._topic].partitions)
             for at in self._consumer.position(self._table_partitions()):
+                if at.partition in self._ends:
+                    continue
                 low, high = self._consumer.get_watermark_offsets(at, timeout=5.0, cached=True)
                 if high >= 0:
                     waiting += max(0, high - max(at.offset, low))
         except self._kafka.KafkaException as error:
             raise self._failed(error.args[0]) from error
-        return Backlog(events=waiting + len(self._kept))
-
-    def lanes(self) -> int:
-        """How many partitions the topic has: more followers than that have nothing to do. Raises PortError."""
-        try:
-            known = self._consumer.list_topics(self._topic, timeout=10.0).topics[self._topic]
-        except self._kafka.KafkaException as error:
-            raise self._failed(error.args[0]) from error
-        return max(1, len(known.partitions))
+        return Backlog(events=waiting + len(self._kept), lanes=max(1, self._lanes))
 
     def close(self) -> None:
         """Leave the group."""

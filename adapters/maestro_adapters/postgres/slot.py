@@ -148,10 +148,12 @@ class SlotChanges:
         return self._reader.source
 
     def start(self, recall: Recall) -> None:
-        """Skip what the table holds already."""
+        """Let the slot forget what the table holds already, which a crash kept it from being told."""
         known = recall([self.name, self._part_lane])
-        self._read = self._acknowledged = max(self._confirmed, known.get(self.name, 0))
+        self._read = self._acknowledged = self._confirmed
         self._part = known.get(self._part_lane, 0)
+        self._read = max(self._read, known.get(self.name, 0))
+        self.acknowledge({self.name: self._read})
 
     def poll(self, events: int, size: int, wait: float) -> Polled:
         """The next changes; nothing new is peeked at before all that was polled is acknowledged."""
@@ -198,10 +200,6 @@ class SlotChanges:
         if state.status == "lost":
             raise self._lost()
         return Backlog(bytes=state.retained)
-
-    def lanes(self) -> int:
-        """A slot has one reader."""
-        return 1
 
     def close(self) -> None:
         """Close the connection; the slot stays, and so does what it keeps."""

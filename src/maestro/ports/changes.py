@@ -50,10 +50,12 @@ class Backlog(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         events: how many changes, None when the source cannot tell.
         bytes: how many bytes the source keeps for us (a slot's retained WAL), None when it cannot tell.
+        lanes: over how many followers the source could be shared.
     """
 
     events: int | None = None
     bytes: int | None = None
+    lanes: int = 1
 
 
 class ChangeSource(Protocol):

@@ -12,6 +12,7 @@ __all__ = ["FLAGS", "FlagSnapshot", "Flags"]
 
 FLAGS: Mapping[str, str] = MappingProxyType(
     {
+        "cdc_lakehouse": "Merge changes into lake tables; off: followers land them as Parquet files only.",
         "edge_policy_ga": "Decide by the edge's own bundle; off: by the central OPA, if one is configured.",
         "run_windows_caps": "Enforce run windows and package caps; off: tell them as shadowDenies only.",
     }

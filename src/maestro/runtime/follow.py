@@ -135,14 +135,12 @@ class FollowSettings(msgspec.Struct, frozen=True):
         pace: bounds of batches and waits, and the objective.
         heartbeat_every: seconds between the source's heartbeats; None when it sends none.
         max_retained: bytes that the source may keep for us before that is an alarm.
-        lanes: how many followers could share the source.
     """
 
     name: str
     pace: Pace = Pace()
     heartbeat_every: float | None = None
     max_retained: int = 4 * 1024**3
-    lanes: int = 1
 
 
 class Follower:
@@ -237,7 +235,7 @@ class Follower:
                 behind_events=behind,
                 behind_bytes=self._backlog.bytes,
                 desired_sinks=self._pacer.desired_sinks(
-                    behind=(behind or 0) + rows, lanes=self._settings.lanes
+                    behind=(behind or 0) + rows, lanes=self._backlog.lanes
                 ),
                 clock_skew=self._freshness.skewed_at,
                 last_error=self._error,
