@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 
 from maestro.kernel.errors import BadInputError
-from maestro_adapters.delta.table import DeltaLake
+from maestro_adapters.delta import DeltaLake
 
 SERVICES = Path(__file__).parents[1] / "services"
 VICTIM = Path(__file__).parent / "victim.py"

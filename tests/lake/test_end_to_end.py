@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from lake.cdc import LIMIT, TABLE, Busy, Origin, Servers, Victim, table_rows, wait_for
-from maestro_adapters.delta.table import DeltaLake
+from maestro_adapters.delta import DeltaLake
 from maestro_adapters.postgres.slot import drop_slot
 
 pytestmark = [pytest.mark.services, pytest.mark.xdist_group("cdc")]
@@ -109,12 +109,17 @@ def test_kafka_and_debezium_followed_through_kills_of_each_part(servers, tmp_pat
     with Busy(origin):
         for number in range(ROUNDS):
             victim = Victim(*arguments, kill_at=bomb(dice), log=log)
+            import time
+
+            print("ROUND", number, time.time(), flush=True)
             part = ("debezium", "kafka", "postgres", "")[number % 4]
             if part:
                 servers.kill(part)
                 start(servers, part, *(debezium[1:] if part == "debezium" else ()))
                 start(servers, *debezium)  # it may have given up meanwhile
+            print("UP", time.time(), victim.process.poll(), flush=True)
             victim.wait_killed()
+    print("DONE", time.time(), flush=True)
     last = Victim(*arguments, log=log)
     start(servers, *debezium)
     caught_up(path, origin)

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 
-from maestro_adapters.delta.table import DeltaLake
+from maestro_adapters.delta import DeltaLake
 from maestro_adapters.kafka import KafkaChanges
 from maestro_adapters.postgres.slot import SlotChanges
 from maestro_sidecar.cli import main

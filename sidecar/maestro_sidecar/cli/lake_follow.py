@@ -109,9 +109,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from maestro_sidecar.lake.sources import extra_of
 
     with needs_extra("delta", "maestro lake follow"):
-        import_module("pyarrow")
-        if not arguments.landing:
-            import_module("deltalake")
+        import_module("pyarrow" if arguments.landing else "deltalake")
     with needs_extra(extra_of(arguments.source), "maestro lake follow"):
         if arguments.drop_slot:
             return _drop(arguments)

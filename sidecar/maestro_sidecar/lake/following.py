@@ -15,7 +15,7 @@ from maestro.ports.lake import TableSpec
 from maestro.runtime.follow import Follower, FollowSettings
 from maestro_adapters.clock import SystemClock
 from maestro_sidecar.lake.sources import SourceSettings, open_source
-from maestro_sidecar.lake.tables import contract_columns, open_table, stored_columns
+from maestro_sidecar.lake.tables import contract_columns, open_table, stored
 
 if TYPE_CHECKING:
     from maestro.ports.events import EventSink
@@ -61,10 +61,11 @@ def open_follower(wanted: Following, stack: ExitStack, events: EventSink | None 
         PortError: source or table cannot be reached.
     """
     columns = contract_columns(wanted.contract)
-    if columns is None and not wanted.landing:
-        columns = stored_columns(wanted.table)
-    opened = open_source(wanted.source, wanted.key, columns)
-    spec = TableSpec(key=opened.key, partition_by=wanted.partition_by)
+    spec, kept = (None, None) if wanted.landing else stored(wanted.table)
+    key = wanted.key or (spec.key if spec is not None else ())
+    opened = open_source(wanted.source, key, columns if columns is not None else kept)
+    if spec is None:
+        spec = TableSpec(key=opened.key, partition_by=wanted.partition_by)
     table = open_table(wanted.table, spec, opened.columns, lakehouse=not wanted.landing)
     stack.callback(table.close)
     pace = Pace(

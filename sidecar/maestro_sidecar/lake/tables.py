@@ -9,7 +9,7 @@ from maestro.ports.lake import LakeTable, TableSpec
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["contract_columns", "open_table", "stored_columns"]
+__all__ = ["contract_columns", "open_table", "stored"]
 
 
 def open_table(
@@ -20,22 +20,25 @@ def open_table(
         from maestro_adapters.landing import ParquetLanding
 
         return ParquetLanding(address, spec)
-    from maestro_adapters.delta.table import DeltaLake
+    from maestro_adapters.delta import DeltaLake
 
     return DeltaLake(address, spec, columns=columns)
 
 
-def stored_columns(address: str) -> pa.Schema | None:
-    """The columns of a table that exists; None when there is none."""
-    from maestro.kernel.errors import BadInputError
-    from maestro_adapters.delta.table import DeltaLake
+def stored(address: str) -> tuple[TableSpec | None, pa.Schema | None]:
+    """What was declared of a table that exists, and its columns; None and None when there is none yet.
 
+    Raises:
+        BadInputError: it is a table that Maestro did not make.
+    """
+    from maestro_adapters.delta import DeltaLake, declared
+
+    spec = declared(address)
+    if spec is None:
+        return None, None
+    table = DeltaLake(address, spec)
     try:
-        table = DeltaLake.open(address)
-    except BadInputError:
-        return None
-    try:
-        return table.schema()
+        return spec, table.schema()
     finally:
         table.close()
 
