@@ -39,7 +39,8 @@ class KafkaChanges:
         now: the wall clock, for how far a read that met the end tells the source.
         heartbeats: Debezium's heartbeat topic (``__debezium-heartbeat.PREFIX``). With it only a heartbeat proves that
             the source is silent rather than stuck; without it the end of the topic counts as proof.
-        settings: further settings of librdkafka, for example of security.
+        settings: further settings of librdkafka: ``security.protocol``, or ``group.instance.id``, which lets a follower
+            that was killed take its partitions back at once instead of after the session's six seconds.
 
     Raises:
         PortError: confluent-kafka is missing, or the settings are not librdkafka's.
@@ -75,6 +76,9 @@ class KafkaChanges:
                     "isolation.level": "read_committed",
                     "enable.partition.eof": True,
                     "partition.assignment.strategy": "cooperative-sticky",
+                    # The reader never waits for the table, so a member that is silent for this long is gone.
+                    "session.timeout.ms": 6000,
+                    "heartbeat.interval.ms": 1500,
                     "queued.max.messages.kbytes": 16_384,
                     "error_cb": lambda _error: None,  # told by the next poll; the default writes to stderr,
                     "log_level": 0,  # and so does the log

@@ -147,7 +147,7 @@ class Origin:
                 with self.connect() as connection:
                     while not stop.is_set():
                         self.change(connection)
-                        stop.wait(0.01)
+                        stop.wait(0.03)
             except psycopg.Error:
                 stop.wait(0.1)
 

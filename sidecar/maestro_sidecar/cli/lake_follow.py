@@ -69,6 +69,9 @@ def add_source(parser: Parser) -> None:
     parser.add_argument("source", metavar="SOURCE", help="where changes come from")
     parser.add_argument("--name", default="", help="the source's name in the table (default: topic or table)")
     parser.add_argument("--group", default="", help="Kafka consumer group (default maestro-NAME)")
+    parser.add_argument(
+        "--instance", default="", help="this follower's name in the group; a restart is quicker with one"
+    )
     parser.add_argument("--heartbeats", default="", metavar="TOPIC", help="Debezium's heartbeat topic")
     parser.add_argument(
         "--version", choices=["lsn", "offset"], default="lsn", help="what orders the changes (default lsn)"
@@ -94,6 +97,7 @@ def source_of(arguments: argparse.Namespace) -> SourceSettings:
         address=arguments.source,
         name=arguments.name,
         group=arguments.group,
+        instance=arguments.instance,
         slot=arguments.slot,
         heartbeats=arguments.heartbeats,
         versions=arguments.version,

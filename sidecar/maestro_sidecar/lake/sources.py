@@ -29,6 +29,7 @@ class SourceSettings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown
             ``s3://bucket/prefix``.
         name: ``_source`` of the rows; empty: the topic, or ``database.schema.table``.
         group: the consumer group; empty: ``maestro-NAME``.
+        instance: this follower's name in the group, kept over restarts; empty: a new member each time.
         slot: the replication slot; empty: ``maestro_`` and the table's name.
         heartbeats: Debezium's heartbeat topic.
         versions: ``lsn`` or ``offset``: what orders the changes of a topic.
@@ -37,6 +38,7 @@ class SourceSettings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown
     address: str
     name: str = ""
     group: str = ""
+    instance: str = ""
     slot: str = ""
     heartbeats: str = ""
     versions: str = "lsn"
@@ -108,6 +110,7 @@ def _kafka(settings: SourceSettings, key: tuple[str, ...], columns: pa.Schema | 
         group=settings.group or f"maestro-{name}",
         now=SystemClock().now,
         heartbeats=settings.heartbeats,
+        settings={"group.instance.id": settings.instance} if settings.instance else None,
     )
     return Opened(source, key, columns)
 
