@@ -120,6 +120,10 @@ ERROR_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "schema_incompatible": ("A schema breaks its subject's compatibility mode.", "See the message."),
         "schema_too_complex": ("Schemas nest or refer too deeply to be judged.", "Split them."),
+        "slot_lost": (
+            "The replication slot's log was removed by the server: changes are missing.",
+            "Drop the slot, follow anew, and run 'maestro lake backfill'.",
+        ),
         "sqlite_too_old": (
             "This Python's SQLite lacks what the store needs.",
             "Use a Python built with a newer SQLite.",
