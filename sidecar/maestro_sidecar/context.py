@@ -17,6 +17,7 @@ from maestro_sidecar.audit_trail import AuditTrail
 from maestro_sidecar.auth import Authenticator
 from maestro_sidecar.logs import Log
 from maestro_sidecar.metrics import Metrics
+from maestro_sidecar.readiness import Readiness
 from maestro_sidecar.settings import Settings, StaticFlags
 from maestro_sidecar.tracing import Tracing
 from maestro_sidecar.violations import ViolationWatch
@@ -89,6 +90,7 @@ class Context:
         violations: the standing replay.
         contracts: the registry of contracts.
         audit: the node's audit log; ``audit.log.append`` is the door to it.
+        readiness: whether the stores take what they are asked to keep.
         tracing: spans of sampled requests; None when it is off.
         edge: edge policy; None for none.
         closing: undoes the wiring, last part first.
@@ -109,6 +111,7 @@ class Context:
     contracts: ContractRegistry
     audit: AuditTrail
     tracing: Tracing | None
+    readiness: Readiness
     edge: EdgeService | None
     closing: tuple[Callable[[], object], ...]
 

@@ -21,7 +21,7 @@ def is_sqlite(log: Path) -> bool:
 
 
 def events_in(log: Path) -> Iterator[Event]:
-    """The log's events in order, read piece by piece.
+    """The log's events in order, read piece by piece; nothing is written, so it may be on a read-only medium.
 
     Raises:
         OSError: the file cannot be read.
@@ -32,15 +32,10 @@ def events_in(log: Path) -> Iterator[Event]:
 
 
 def _stored(log: Path) -> Iterator[Event]:
-    from maestro_adapters.sqlite import SqliteOutbox
+    from maestro_adapters.sqlite.evidence import SqliteEventsFile
 
-    outbox, position = SqliteOutbox(log), 0
-    try:
-        while piece := outbox.read(position):
-            for position, event in piece:  # noqa: B007 - the last position of a piece begins the next one
-                yield event
-    finally:
-        outbox.close()
+    with SqliteEventsFile(log) as file:
+        yield from file.events()
 
 
 def _lines(log: Path) -> Iterator[Event]:

@@ -33,13 +33,13 @@ async def livez(request: Request, _context: Context) -> Answer:
 
 
 async def readyz(request: Request, context: Context) -> Answer:
-    """The stores answer, and nothing is being stopped."""
+    """The stores answer and take a write, and nothing is being stopped."""
     request.query(())
     if context.gate.draining:
         raise RefusedError("draining", retry_after=1)
     try:
         async with asyncio.timeout(_READY_SECONDS):
-            await context.background.run(partial(_ask_stores, context))
+            await context.background.run(context.readiness.require)
     except TimeoutError as error:
         raise PortError(f"The store did not answer within {_READY_SECONDS:g} s.") from error
     return json_answer(200, Status("ready"), _NO_STORE)
@@ -68,11 +68,6 @@ async def openapi(request: Request, _context: Context) -> Answer:
     return json_answer(200, document_text().encode())
 
 
-def _ask_stores(context: Context) -> None:
-    context.writing.documents.generation()
-    context.writing.leases.find("readyz", "readyz")
-
-
 OPERATIONS = (
     Operation("GET", "/livez", "livez", livez, "The process answers.", answers={200: Status}),
     Operation(
@@ -80,9 +75,18 @@ OPERATIONS = (
         "/readyz",
         "readyz",
         readyz,
-        "The stores answer, and the sidecar is not stopping.",
+        "The stores answer and take a write, and the sidecar is not stopping.",
         answers={200: Status},
-        problems={503: ("draining", "port_failed")},
+        problems={
+            503: (
+                "draining",
+                "port_failed",
+                "store_full",
+                "store_read_only",
+                "store_busy",
+                "store_unreachable",
+            )
+        },
     ),
     Operation(
         "GET",

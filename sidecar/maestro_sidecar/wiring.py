@@ -22,6 +22,7 @@ from maestro_sidecar.auth import Authenticator, made_token
 from maestro_sidecar.context import Context, Gate, Workers
 from maestro_sidecar.logs import Log
 from maestro_sidecar.metrics import Metrics
+from maestro_sidecar.readiness import Readiness
 from maestro_sidecar.settings import ServerSettings, Settings, StaticFlags, StoreSettings, is_loopback
 from maestro_sidecar.tracing import Tracing, opened
 from maestro_sidecar.violations import ViolationWatch
@@ -135,6 +136,7 @@ def wire(
         contracts=ContractRegistry(writing.documents, clock),
         audit=audit,
         tracing=tracing,
+        readiness=Readiness(background.leases, background.events, clock),
         edge=edge,
         closing=(
             *reading.closing,

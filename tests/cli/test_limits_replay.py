@@ -160,8 +160,41 @@ def test_a_store_that_is_busy_is_not_the_callers_fault(maestro, store, monkeypat
     def busy(_):
         raise PortError("in use", retry_after=1.0)
 
-    monkeypatch.setattr("maestro_adapters.sqlite.SqliteOutbox", busy)
+    monkeypatch.setattr("maestro_adapters.sqlite.evidence.SqliteEventsFile", busy)
     assert maestro("limits", "replay", store).code == 1
+
+
+def test_a_log_is_only_read(maestro, store):
+    before, stamp = store.read_bytes(), store.stat().st_mtime_ns
+    assert maestro("limits", "replay", store).code == 0
+    assert (store.read_bytes(), store.stat().st_mtime_ns) == (before, stamp)
+
+
+def unwritable(monkeypatch):
+    """As on a read-only medium, also where tests run as root: nothing can be made beside the file."""
+    connect = sqlite3.connect
+
+    def refusing(address, **options):
+        if "immutable" not in address:
+            raise sqlite3.OperationalError("unable to open database file")
+        return connect(address, **options)
+
+    monkeypatch.setattr("maestro_adapters.sqlite.evidence.sqlite3.connect", refusing)
+
+
+def test_a_store_on_a_read_only_medium_is_replayed(maestro, store, monkeypatch):
+    unwritable(monkeypatch)
+    answer = maestro("limits", "replay", store, "--json")
+    assert answer.code == 0, answer.out + answer.err
+    assert answer.document["admitted"] == 3
+
+
+def test_what_is_not_in_the_file_itself_is_not_passed_over(refused, store, monkeypatch):
+    unwritable(monkeypatch)
+    store.with_name("store.db-wal").write_bytes(b"not merged")
+    problem = refused("limits", "replay", store)
+    assert problem["field"] == "LOG"
+    assert "store.db-wal" in problem["remedy"]
 
 
 def test_the_example_of_the_help_runs(example):

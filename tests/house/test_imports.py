@@ -50,3 +50,8 @@ def test_importing_a_package_loads_nothing_heavy(name):
 def test_the_command_line_starts_without_the_server_and_the_kit():
     heavy = HEAVY - {"asyncio"}
     assert not heavy & loaded("import maestro_sidecar.cli")
+
+
+def test_the_door_for_threads_loads_no_event_loop():
+    assert not HEAVY & loaded("from maestro.runtime import BlockingLimits, Slot")
+    assert "asyncio" in loaded("from maestro.runtime import Limits")

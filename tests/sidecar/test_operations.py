@@ -43,8 +43,29 @@ def test_a_slow_store_is_not_ready(sidecar, monkeypatch):
 
     ask = sidecar()
     monkeypatch.setattr("maestro_sidecar.operations._READY_SECONDS", 0.01)
-    monkeypatch.setattr("maestro_sidecar.operations._ask_stores", lambda context: time.sleep(0.2))
+    monkeypatch.setattr("maestro_sidecar.readiness.Readiness.require", lambda _: time.sleep(0.2))
     assert ask("GET", "/readyz").code == "port_failed"
+
+
+def test_a_store_that_reads_and_takes_no_write_is_not_ready(sidecar, monkeypatch):
+    ask = sidecar()
+    assert ask("GET", "/readyz").status == 200
+    asked = []
+
+    def full(_self, consumer, _position):
+        asked.append(consumer)
+        raise PortError("full", code="store_full", retry_after=30.0)
+
+    monkeypatch.setattr("maestro_adapters.inprocess.InProcessOutbox.acknowledge", full)
+    assert ask("GET", "/readyz").status == 200  # it was asked less than a second ago
+    assert not asked
+    ask.context.readiness._well_at -= 10**9
+    for _ in range(2):
+        refused = ask("GET", "/readyz")
+        assert (refused.status, refused.code, refused.headers["retry-after"]) == (503, "store_full", "30")
+    assert len(asked) == 2
+    monkeypatch.undo()
+    assert ask("GET", "/readyz").status == 200
 
 
 def figures(ask):

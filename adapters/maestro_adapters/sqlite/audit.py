@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from maestro.audit.entries import Draft, Growth
 from maestro.audit.hashing import HASH_BYTES
@@ -17,7 +15,8 @@ from maestro.audit.tree import CompactRange, Node, TreeHead, subtrees
 from maestro.kernel.errors import PortError
 from maestro.ports.audit import Seal, StoredEntry
 from maestro.ports.capabilities import Capability
-from maestro_adapters.sqlite.database import APPLICATION_ID, Database
+from maestro_adapters.sqlite.database import Database
+from maestro_adapters.sqlite.evidence import EvidenceFile
 
 __all__ = ["SqliteAudit", "SqliteAuditFile"]
 
@@ -131,31 +130,15 @@ class SqliteAudit:
         cursor.execute(_SIGNED, (log, tree.size, note))
 
 
-class SqliteAuditFile:
-    """The logs in a SQLite file that must not be changed: evidence, a copy, somebody else's. One moment is read.
+class SqliteAuditFile(EvidenceFile):
+    """The logs in a SQLite file that must not be changed (see ``EvidenceFile``)."""
 
-    Args:
-        path: the file.
-
-    Raises:
-        PortError: it cannot be opened, or is no store of ours.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(os.path.abspath(path))  # noqa: PTH100  # as Database names it
-        try:
-            self._connection = _read_only(self.path)
-        except sqlite3.Error as error:
-            raise _failure(self.path, error) from error
-        try:
-            self._prepare()
-        except BaseException:
-            self._connection.close()
-            raise
+    table = "audit_logs"
+    lacking = ("holds no audit log", "no_such_log")
 
     def origins(self) -> list[str]:
         """The names of the logs in the file."""
-        with self._cursor() as cursor:
+        with self.cursor() as cursor:
             return [name for (name,) in cursor.execute(_ORIGINS).fetchall()]
 
     def entries(self, origin: str) -> Iterator[StoredEntry]:
@@ -167,71 +150,18 @@ class SqliteAuditFile:
 
     def read(self, origin: str, first: int = 0, limit: int = 1000) -> Sequence[StoredEntry]:
         """Up to ``limit`` entries of a log from the place ``first`` on."""
-        with self._cursor() as cursor:
+        with self.cursor() as cursor:
             return _read(cursor, _log(cursor, origin), first, limit)
 
     def hashes(self, origin: str, nodes: Sequence[Node]) -> Sequence[bytes]:
         """The hashes of complete subtrees of a log, in the order asked."""
-        with self._cursor() as cursor:
+        with self.cursor() as cursor:
             return _hashes(cursor, _log(cursor, origin), nodes, self.path)
 
     def checkpoints(self, origin: str) -> Sequence[bytes]:
         """The checkpoints of a log that are kept, oldest first."""
-        with self._cursor() as cursor:
+        with self.cursor() as cursor:
             return _checkpoints(cursor, _log(cursor, origin))
-
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _prepare(self) -> None:
-        """Begin to read one moment, of a store of ours that has audit logs."""
-        with self._cursor() as cursor:
-            (application,) = cursor.execute("PRAGMA application_id").fetchone()
-            if application != APPLICATION_ID:
-                raise _unusable(self.path, "is a database of another application", "store_foreign")
-            cursor.execute("BEGIN")
-            if not cursor.execute("SELECT 1 FROM sqlite_schema WHERE name = 'audit_logs'").fetchone():
-                raise _unusable(self.path, "holds no audit log", "no_such_log")
-
-    @contextmanager
-    def _cursor(self) -> Iterator[sqlite3.Cursor]:
-        with closing(self._connection.cursor()) as cursor:
-            try:
-                yield cursor
-            except sqlite3.Error as error:
-                raise _failure(self.path, error) from error
-
-
-def _read_only(path: Path) -> sqlite3.Connection:
-    """A connection that never writes into the file; beside it SQLite may leave an empty log file of its own.
-
-    Where it may not even do that (a read-only folder), nobody else can be writing either.
-    """
-    try:
-        return _connected(f"{path.as_uri()}?mode=ro")
-    except sqlite3.OperationalError:
-        if not path.is_file():
-            raise
-        return _connected(f"{path.as_uri()}?mode=ro&immutable=1")
-
-
-def _connected(uri: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
 
 
 def _log(cursor: sqlite3.Cursor, origin: str) -> int:
@@ -273,27 +203,3 @@ def _hashes(cursor: sqlite3.Cursor, log: int, nodes: Sequence[Node], path: Path)
 
 def _checkpoints(cursor: sqlite3.Cursor, log: int) -> list[bytes]:
     return [bytes(note) for (note,) in cursor.execute(_CHECKPOINTS, (log,)).fetchall()]
-
-
-def _failure(path: Path, error: sqlite3.Error) -> PortError:
-    """What an error on a file that is only read means."""
-    number = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    if number in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-        return PortError(
-            f"{path} cannot be read to its end: {error}.",
-            code="log_damaged",
-            retry_after=None,
-            remedy="Restore it from a backup.",
-        )
-    return PortError(
-        f"{path} cannot be read: {error}.",
-        code="store_unopened",
-        retry_after=None,
-        remedy="Name a file that exists and that this user may read.",
-    )
-
-
-def _unusable(path: Path, why: str, code: str) -> PortError:
-    return PortError(
-        f"{path} {why}.", code=code, retry_after=None, remedy="Name the store that the log is kept in."
-    )

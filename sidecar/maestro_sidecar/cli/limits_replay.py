@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from maestro.kernel.errors import BadInputError, PortError
 from maestro_sidecar.cli import answers
-from maestro_sidecar.cli.inputs import require_store, unreadable
+from maestro_sidecar.cli.inputs import unreadable
 from maestro_sidecar.cli.parsing import Parser, add_json
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ __all__ = ["add_to", "report"]
 _DESCRIPTION = """\
 Judge every admission of an event log again, from the documents and leases that the log tells, and
 name each run that was admitted and should not have been. LOG is the SQLite store, or a file with one
-CloudEvents JSON object a line. Exit 0: no violation; 3: at least one.
+CloudEvents JSON object a line; it is only read. Exit 0: no violation; 3: at least one.
 """
 _EXAMPLE = """\
   maestro demo --runs 20 --store demo.db
@@ -48,16 +49,22 @@ def _run(arguments: argparse.Namespace) -> int:
 
     log = Path(arguments.log)
     try:
-        if is_sqlite(log):
-            require_store(log, "LOG")
+        is_sqlite(log)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise unreadable(arguments.log, "LOG", error) from error
     replay, read = Replay(), 0
-    for event in events_in(log):
-        replay.feed(event)
-        read += 1
-        if read % _NOTE_EVERY == 0:
-            answers.note(f"{read} events, {replay.admitted} admissions, {replay.violated} violations")
+    try:
+        for event in events_in(log):
+            replay.feed(event)
+            read += 1
+            if read % _NOTE_EVERY == 0:
+                answers.note(f"{read} events, {replay.admitted} admissions, {replay.violated} violations")
+    except OSError as error:
+        raise unreadable(arguments.log, "LOG", error) from error
+    except PortError as error:
+        if error.retry_after is not None:
+            raise
+        raise BadInputError(error.message, field="LOG", value=str(log), remedy=error.remedy) from error
     if arguments.json:
         answers.tell_document(report(replay, read))
     else:

@@ -322,3 +322,10 @@ def test_policies_of_many_tenants_are_kept_within_bounds(clock, monkeypatch):
     with BlockingLimits(InProcessLeases(clock), clock, InProcessDocuments()) as limits:
         for tenant in ("a", "b", "c", "a", "b"):
             assert limits.decide(tenant=tenant, package="p").allowed
+
+
+def test_a_name_that_is_no_door_is_not_there():
+    import maestro.runtime
+
+    with pytest.raises(AttributeError, match="no_such_door"):
+        maestro.runtime.no_such_door  # noqa: B018
