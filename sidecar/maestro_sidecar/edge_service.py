@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from random import SystemRandom
+from secrets import token_bytes
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -191,6 +193,7 @@ def _open_node(
 
 
 def _engine(settings: EdgeSettings, central: OpaPolicy | None, clock: BothClocks) -> PolicyEngine:
+    """Compiled plans, and limits without one; or what the settings want instead."""
     if settings.engine == "opa" and central is not None:
         return OpaEngine(central.client)
     from maestro.runtime.native_policy import NativeLimits
@@ -199,11 +202,9 @@ def _engine(settings: EdgeSettings, central: OpaPolicy | None, clock: BothClocks
     native = NativeLimits(rego_sources().values())
     if settings.engine == "native":
         return native
-    from secrets import token_bytes
-
     from maestro.rego.engine import RegoEngine
 
-    return RegoEngine(native, monotonic=lambda: clock.nanoseconds() / 1e9, seed=lambda: token_bytes(16))
+    return RegoEngine(native, monotonic=lambda: clock.nanoseconds() / 1e9, seed=partial(token_bytes, 32))
 
 
 def _decision_log(settings: EdgeSettings) -> DecisionLog | None:

@@ -117,7 +117,7 @@ class EdgeSettings(Struct, rename="camel", forbid_unknown_fields=True, frozen=Tr
         state: folder of its own; empty: ``edge`` in the sidecar's state folder.
         source: where bundles come from; None: none does, and a central OPA decides.
         keys: who may sign them.
-        engine: what runs them; ``auto`` is the best that is installed.
+        engine: what runs them; ``auto``: compiled plans, and native limits for bundles without a plan.
         opa: a central OPA.
         poll_seconds: between polls.
         rapid_seconds: after a first failure; doubles up to ``pollSeconds``.

@@ -7,7 +7,14 @@ import pytest
 
 from maestro.ops import Outcome
 from maestro_sidecar.gameday import faults, sidecars
-from maestro_sidecar.gameday.drills import clock_step, run_window_burst, store_loss, two_nodes, two_sidecars
+from maestro_sidecar.gameday.drills import (
+    clock_step,
+    edge_stale_bundle,
+    run_window_burst,
+    store_loss,
+    two_nodes,
+    two_sidecars,
+)
 
 pytestmark = pytest.mark.xdist_group("gameday")
 
@@ -203,3 +210,26 @@ def test_a_step_that_raises_is_told_and_rolled_back(drill, evidence, monkeypatch
     with contextlib.suppress(StopIteration):
         failed = next(run for run in journal["run"] if run["status"] == "failed")
         assert len(failed["exception"]) == 1
+
+
+def test_edge_stale_bundle(drill):
+    report = drill("edge-stale-bundle")
+    assert told(report) == (Outcome.PASSED, [], [])
+    assert report.figures["incidents opened and closed"] == "1 and 1"
+    assert report.figures["decisions answered"] > 0
+
+
+def test_a_forgery_that_was_never_offered_is_no_drill(drill, monkeypatch):
+    monkeypatch.setattr(edge_stale_bundle.Source, "forge", lambda self: None)
+    monkeypatch.setattr(edge_stale_bundle, "_PATIENCE", 8.0)
+    report = drill("edge-stale-bundle")
+    assert report.verdict.outcome is not Outcome.PASSED
+    assert "the forged bundle was not refused" in report.faults
+
+
+def test_an_edge_that_answers_nobody_is_found(drill, monkeypatch):
+    monkeypatch.setattr(sidecars, "SETTINGS", f"{sidecars.SETTINGS}[flags]\nedge_policy_ga = false\n")
+    monkeypatch.setattr(edge_stale_bundle, "_PATIENCE", 3.0)
+    report = drill("edge-stale-bundle")
+    assert report.verdict.outcome is Outcome.FAILED
+    assert "a decision was answered 503" in report.faults[0]

@@ -13,7 +13,7 @@ from maestro.kernel.errors import BadInputError
 
 __all__ = ["NAMES", "configured", "experiment_of", "module_of", "parse_settings"]
 
-NAMES = ("run-window-burst", "store-loss", "clock-step", "two-nodes", "two-sidecars")
+NAMES = ("run-window-burst", "store-loss", "clock-step", "two-nodes", "two-sidecars", "edge-stale-bundle")
 _MOST = 20
 """A number may be set to this many times what the drill ships with: drills are bounded in count and time."""
 

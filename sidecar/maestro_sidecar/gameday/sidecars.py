@@ -37,6 +37,7 @@ class Sidecar:
         name: of the file.
         environment: assignments as ``env`` takes them, for this process alone.
         servers: where its stores are, instead of in the file: its leases on Redis, all else on PostgreSQL.
+        more: further settings, as TOML.
 
     Raises:
         PortError: it did not get ready; tells its last words.
@@ -48,11 +49,14 @@ class Sidecar:
         name: str = "sidecar",
         environment: Sequence[str] = (),
         servers: Sequence[Server] = (),
+        more: str = "",
     ) -> None:
         self.store = stage.folder / f"{name}.db"
         self._servers = {server.kind: server for server in servers}
         config = stage.folder / f"{name}.toml"
-        config.write_text(f"{SETTINGS}[store]\n{self._settings()}", encoding="utf-8")
+        # A state folder of its own: keys and checkpoints of who runs the drill belong to other logs.
+        state = f'state = "{(stage.folder / f"{name}-state").as_posix()}"\n'
+        config.write_text(f"{state}{SETTINGS}[store]\n{self._settings()}{more}", encoding="utf-8")
         # Nothing of who runs the drill gets in: no settings, no socket. `env` becomes the sidecar, so its pid is it.
         own = ["-u", "MAESTRO_CONFIG", "-u", "MAESTRO_SOCKET", *environment]
         serve = ["maestro_sidecar", "serve", "--json", "--config", str(config)]
