@@ -173,8 +173,7 @@ def _source(field: AvroField, written: dict[str, AvroField]) -> AvroField | None
 
 
 def _added(field: AvroField, record: AvroRecord, path: str) -> Finding:
-    enum_default = isinstance(field.type, AvroEnum) and field.type.default is not None
-    if field.default is not MISSING or enum_default:
+    if field.default is not MISSING:
         return Finding(
             AvroRule.FIELD_ADDED, path, f"{_where(path)} is read as its default in data without it."
         )

@@ -158,6 +158,7 @@ def _compare_contains(pairs: Pairs, writer: Node, reader: Node) -> Iterator[Diff
     back = pairs.of(reader.below(new), writer.below(old)) if limited else ()
     if breaking(found) or breaking(back):
         yield Difference(Is.CONTAINS_CHANGED, ("contains",))
+    yield from (each.at("contains") for each in (*found, *back) if each.rule.advises)
     if reader.document.draft >= SIBLINGS:
         yield from compare_bound(
             "minContains", writer.get("minContains") or 1, reader.get("minContains") or 1

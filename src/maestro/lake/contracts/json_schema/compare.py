@@ -63,6 +63,7 @@ def _compare_negated(pairs: Pairs, writer: Node, reader: Node) -> Iterator[Diffe
     """The other way round: who excludes more takes less."""
     below = pairs.of(reader.below(reader.raw["not"]), writer.below(writer.raw["not"]))
     yield Difference(Is.NOT_TYPE_EXTENDED if breaking(below) else Is.NOT_TYPE_NARROWED, ("not",))
+    yield from (each.at("not") for each in below if each.rule.advises)
 
 
 def _compare_conditions(pairs: Pairs, writer: Node, reader: Node) -> Iterator[Difference]:

@@ -109,7 +109,9 @@ class Document:
         self.raw = raw
         self.draft = words.draft_of(raw)
         self._id = "id" if self.draft == words.OLDEST else "$id"
+        # Nodes are told apart by identity, so each is made once and kept as long as the document.
         self._nodes: dict[int, Node] = {}
+        self._plain = {True: Node(Kind.ANY, True, self), False: Node(Kind.NOTHING, False, self)}
         self._known: dict[str, tuple[Any, str]] = {}
         self._bases: dict[int, str] = {}
         root = raw.get(self._id) if isinstance(raw, Mapping) else None
@@ -155,7 +157,7 @@ class Document:
 
     def _made(self, raw: Any, base: str) -> Node:
         if isinstance(raw, bool):
-            return Node(Kind.ANY if raw else Kind.NOTHING, raw, self, base)
+            return self._plain[raw]
         known = self._nodes.get(id(raw))
         if known is None:
             parts = _aspects(raw, self, base)
