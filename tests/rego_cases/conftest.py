@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from maestro.rego.numbers import number
 from rego_cases.judging import Case, read_cases
 
 SERVICES = Path(__file__).parent.parent / "services"
@@ -30,7 +32,7 @@ class Oracle:
         """As `ask`, but the text, in which numbers are spelled as OPA does."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.write(msgspec.json.encode(request).decode() + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         assert line, f"the oracle ended on {request}"
@@ -38,7 +40,8 @@ class Oracle:
 
     def call(self, builtin: str, *terms: Any, now: int = 0) -> dict[str, Any]:
         """One builtin on terms in OPA's own JSON of terms: `term`, `error`, or neither for undefined."""
-        return self.ask(builtin=builtin, args=list(terms), now=now)["call"]
+        line = self.line(builtin=builtin, args=list(terms), now=now)
+        return json.loads(line, parse_float=number, parse_int=number)["call"]
 
     def close(self) -> None:
         assert self.process.stdin is not None

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from maestro.rego.limits import Limits
 from maestro.rego.numbers import is_number, number, number_text
 from maestro.rego.values import key, unkey
@@ -12,7 +14,7 @@ def to_term(value: Any) -> dict[str, Any]:
         kind = {bool: "boolean", str: "string"}.get(type(value), "null")
         return {"type": kind, "value": {} if value is None else value}
     if is_number(value):
-        return {"type": "number", "value": Literal(number_text(value))}
+        return {"type": "number", "value": msgspec.Raw(number_text(value).encode())}
     if isinstance(value, list):
         return {"type": "array", "value": [to_term(item) for item in value]}
     if isinstance(value, dict):
@@ -21,18 +23,6 @@ def to_term(value: Any) -> dict[str, Any]:
             "value": [[to_term(unkey(name)), to_term(item)] for name, item in value.items()],
         }
     return {"type": "set", "value": [to_term(unkey(item)) for item in value]}
-
-
-class Literal(int):
-    """An integer to `json`, but written as the text it was made of, which may be any number."""
-
-    def __new__(cls, text: str) -> "Literal":  # noqa: PYI034 - it is one
-        made = super().__new__(cls, 0)
-        made.text = text
-        return made
-
-    def __repr__(self) -> str:
-        return self.text
 
 
 def from_term(term: dict[str, Any]) -> Any:

@@ -99,9 +99,9 @@ def _product(a: BigFloat, b: BigFloat, bits: int) -> BigFloat:
     return rounded(a.negative != b.negative, a.mantissa * b.mantissa, a.exponent + b.exponent, bits)
 
 
-def multiply(a: BigFloat, b: BigFloat) -> BigFloat:
+def multiply(a: BigFloat, b: BigFloat, bits: int = PRECISION) -> BigFloat:
     """``a * b``."""
-    return _product(a, b, PRECISION)
+    return _product(a, b, bits)
 
 
 def divide(a: BigFloat, b: BigFloat) -> BigFloat:
@@ -133,12 +133,12 @@ def subtract(a: BigFloat, b: BigFloat) -> BigFloat:
     return add(a, BigFloat(not b.negative, b.mantissa, b.exponent))
 
 
-def text(value: BigFloat) -> str:
+def text(value: BigFloat, bits: int = PRECISION) -> str:
     """The shortest text that reads back as the value: plain digits for integers, else like ``%g``."""
     sign = "-" if value.negative else ""
     if value.mantissa == 0:
         return sign + "0"
-    digits, point = _shortest(value)
+    digits, point = _shortest(value, bits)
     if value.whole or -4 < point <= 6:
         if point <= 0:
             return f"{sign}0.{'0' * -point}{digits}"
@@ -155,9 +155,9 @@ def _digits(mantissa: int, exponent: int) -> tuple[str, int]:
     return written.rstrip("0"), len(written) + min(exponent, 0)
 
 
-def _shortest(value: BigFloat) -> tuple[str, int]:
+def _shortest(value: BigFloat, bits: int) -> tuple[str, int]:
     """Fewest digits between the midpoints to both neighbours (``math/big``'s roundShortest)."""
-    widen = PRECISION + 1 - value.mantissa.bit_length()
+    widen = bits + 1 - value.mantissa.bit_length()
     mantissa, exponent = value.mantissa << widen, value.exponent - widen
     digits, point = _digits(mantissa, exponent)
     lower, _ = _digits(mantissa - 1, exponent)

@@ -8,6 +8,7 @@ text that OPA would print. Python's ``float`` is never a Rego value; its ``bool`
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final, Self
 
@@ -30,6 +31,7 @@ __all__ = [
     "multiply",
     "number",
     "number_text",
+    "product",
     "round_half_away",
     "subtract",
 ]
@@ -201,7 +203,7 @@ def _float(value: int | Number) -> bigfloat.BigFloat:
     return bigfloat.parse(value.text) if isinstance(value, Number) else bigfloat.from_int(value)
 
 
-def _result(value: bigfloat.BigFloat) -> int | Number:
+def _result(value: bigfloat.BigFloat, bits: int = bigfloat.PRECISION) -> int | Number:
     # Past these bits OPA computes on, but a text of that length serves nobody.
     if value.mantissa and abs(value.exponent) > _MAX_EXPONENT:
         raise EvaluationLimitError(
@@ -209,7 +211,7 @@ def _result(value: bigfloat.BigFloat) -> int | Number:
         )
     if value.mantissa and value.whole and value.mantissa.bit_length() + value.exponent > MAX_DIGITS * 3.3:
         bounded(value.truncated())
-    return number(bigfloat.text(value))
+    return number(bigfloat.text(value, bits))
 
 
 def add(a: int | Number, b: int | Number) -> int | Number:
@@ -234,6 +236,17 @@ def multiply(a: int | Number, b: int | Number) -> int | Number:
     if x is not None and y is not None:
         return bounded(x * y)
     return _result(bigfloat.multiply(_float(a), _float(b)))
+
+
+_DOUBLE: Final = 53
+
+
+def product(values: Iterable[int | Number]) -> int | Number:
+    """The product of numbers that are not all whole, in doubles: OPA starts it from a Go constant of that precision."""
+    total = bigfloat.from_int(1)
+    for value in values:
+        total = bigfloat.multiply(total, _float(value), _DOUBLE)
+    return _result(total, _DOUBLE)
 
 
 def divide(a: int | Number, b: int | Number) -> int | Number:

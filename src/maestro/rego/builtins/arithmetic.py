@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from maestro.rego import numbers
-from maestro.rego.builtins.registry import Context, Family, number, operand_error, set_
-from maestro.rego.errors import BuiltinError
+from maestro.rego.builtins.registry import Context, Family, number, operand_error, operand_fault, set_
 from maestro.rego.values import (
     TRUE_KEY,
     UNDEFINED,
@@ -140,21 +139,16 @@ def members(value: Any) -> list[Any]:
     raise operand_error(1, value, "set", "array")
 
 
-def _fold(context: Context, value: Any, start: int, operation: Any) -> Any:
+def _numbers(context: Context, value: Any) -> tuple[list[Any], list[int] | None]:
+    """The members, which must be numbers, and the same as integers if all are whole."""
     found = members(value)
     context.spend(len(found) // 8)
     for item in found:
         if not numbers.is_number(item):
             kind = type_name(value)
-            raise BuiltinError(
-                f"operand 1 must be {kind} of numbers but got {kind} containing {type_name(item)}"
-            )
+            raise operand_fault(1, f"must be {kind} of numbers but got {kind} containing {type_name(item)}")
     whole = [numbers.as_integer(item) for item in found]
-    total: Any = start
-    # Whole numbers add up exactly; one fraction among them, and OPA adds floats from the first on.
-    for item in found if None in whole else whole:
-        total = operation(total, item)
-    return total
+    return found, None if None in whole else [item for item in whole if item is not None]
 
 
 @family.builtin("sum", context=True)
@@ -162,13 +156,24 @@ def sum_(context: Context, value: Any) -> Any:
     """The sum of numbers."""
     if type(value) is list and all(type(item) is int for item in value):
         return numbers.bounded(sum(value))
-    return _fold(context, value, 0, numbers.add)
+    found, whole = _numbers(context, value)
+    # Whole numbers add up exactly; one fraction among them, and OPA adds floats from the first on.
+    total: Any = 0
+    for item in found if whole is None else whole:
+        total = numbers.add(total, item)
+    return total
 
 
 @family.builtin("product", context=True)
 def product(context: Context, value: Any) -> Any:
     """The product of numbers."""
-    return _fold(context, value, 1, numbers.multiply)
+    found, whole = _numbers(context, value)
+    if whole is None:
+        return numbers.product(found)
+    total = 1
+    for item in whole:
+        total = numbers.bounded(total * item)
+    return total
 
 
 @family.builtin("max")

@@ -98,9 +98,39 @@ def jwk_keys(document: Any, algorithms: Collection[str] | None) -> list[Verifica
         algorithm, kid = jwk.get("alg", ""), jwk.get("kid", "")
         if type(algorithm) is not str or type(kid) is not str:
             raise KeyFormatError("failed to parse a JWK key (set): alg and kid must be strings")
+        if algorithms is not None and algorithm and algorithm not in _KNOWN | set(algorithms):
+            raise KeyFormatError(f"failed to parse a JWK key (set): unknown algorithm {algorithm}")
         if algorithms is None or not algorithm or algorithm in algorithms:
             found.append(VerificationKey(key, algorithm, kid))
     return found
+
+
+_KNOWN = frozenset(
+    [
+        "RSA1_5",
+        "RSA-OAEP",
+        "RSA-OAEP-256",
+        "RSA-OAEP-384",
+        "RSA-OAEP-512",
+        "A128KW",
+        "A192KW",
+        "A256KW",
+        "dir",
+        "ECDH-ES",
+        "ECDH-ES+A128KW",
+        "ECDH-ES+A192KW",
+        "ECDH-ES+A256KW",
+        "A128GCMKW",
+        "A192GCMKW",
+        "A256GCMKW",
+        "PBES2-HS256+A128KW",
+        "PBES2-HS384+A192KW",
+        "PBES2-HS512+A256KW",
+        "ES256K",
+        "none",
+    ]
+)
+"""Algorithms of RFC 7518 that sign nothing here: keys for them are left out, others are malformed."""
 
 
 def _octets(text: str) -> bytes:

@@ -150,18 +150,20 @@ def cidr_expand(context: Context, value: Any) -> set[str]:
     return {_shown(network.bits, address) for address in range(network.first, network.last + 1)}
 
 
-def _merged_operand(value: Any) -> _Network:
+def _merged_operand(value: Any) -> tuple[_Network, str]:
+    """The network of an operand, and what it is called if it is merged with none."""
     if type(value) is not str:
         raise BuiltinError("element must be string")
     address = _address(value)
     if address is None:
-        return _network(value)
+        network = _network(value)
+        return network, str(network)
     if address[0] != 32:
         raise BuiltinError("IPv6 invalid: needs prefix length")
     # An address alone stands for the network of its class (Go's IP.DefaultMask).
     first = address[1] >> 24
     prefix = 8 if first < 0x80 else 16 if first < 0xC0 else 24
-    return _Network(32, address[1] >> 32 - prefix << 32 - prefix, prefix)
+    return _Network(32, address[1] >> 32 - prefix << 32 - prefix, prefix), f"{value}/{prefix}"
 
 
 @family.builtin("net.cidr_merge", context=True)
@@ -173,14 +175,14 @@ def cidr_merge(context: Context, value: Any) -> set[str]:
     context.spend(len(found))
     merged: set[str] = set()
     for bits in (32, 128):
-        ranges: list[list[int]] = []
-        for one in sorted((n.first, n.last) for n in found if n.bits == bits):
-            if ranges and one[0] <= ranges[-1][1] + 1:
-                ranges[-1][1] = max(ranges[-1][1], one[1])
+        ranges: list[tuple[int, int, str]] = []
+        for first, last, name in sorted((n.first, n.last, name) for n, name in found if n.bits == bits):
+            if ranges and first <= ranges[-1][1] + 1:
+                ranges[-1] = (ranges[-1][0], max(ranges[-1][1], last), "")
             else:
-                ranges.append(list(one))
-        for first, last in ranges:
-            merged.update(_covering(bits, first, last))
+                ranges.append((first, last, name))
+        for first, last, name in ranges:
+            merged.update([name] if name else _covering(bits, first, last))
     return merged
 
 

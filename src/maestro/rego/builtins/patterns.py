@@ -28,11 +28,14 @@ family = Family()
 _KEPT = 512  # compiled patterns; each is at most _MEMORY
 _MEMORY = 8 << 20
 _RE2 = ("re2",)
+_ANY_BYTE = re.compile(r"(?<!\\)(?:\\\\)*\\C")  # RE2 has it and Go's engine has not
 
 
 @functools.lru_cache(_KEPT)
 def compiled(pattern: str) -> Any:
     """The RE2 pattern of a text; BuiltinError if it is none."""
+    if _ANY_BYTE.search(pattern):
+        raise BuiltinError(f"error parsing regexp: invalid escape sequence: `\\C`: `{pattern}`")
     import re2  # type: ignore[import-untyped] # google-re2 ships no types
 
     options = re2.Options()

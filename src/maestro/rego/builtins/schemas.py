@@ -118,9 +118,9 @@ def _bad_schema(error: Any) -> str:
             expected = f"[{' '.join(_TYPES)}]"
             given = f"/{error.instance}/"
             return f"has a primitive type that is NOT VALID -- given: {given} Expected valid values are:{expected}"
-        return "type must be of type string/array of strings"
-    where = ".".join(str(part) for part in error.path) or "(root)"
-    return f"{where}: {error.message}"
+        return "Invalid type. Expected: type, given: string/Array Of Strings"
+    where = ".".join(str(part) for part in error.path)
+    return f"{where}: {error.message}" if where else "schema is invalid"
 
 
 def _check_patterns(schema: Any) -> None:
@@ -165,7 +165,7 @@ def match_schema(document: Any, schema: Any) -> list[Any]:
 
 
 def _shown(error: Any) -> Iterator[dict[str, str]]:
-    where = ".".join(str(part) for part in error.path) or "(root)"
+    where = ".".join(str(part) for part in error.path) or "(Root)"
     kind, words = _WORDS.get(error.validator, (error.validator, None))
     if error.validator == "type":
         expected = error.validator_value
@@ -178,7 +178,7 @@ def _shown(error: Any) -> Iterator[dict[str, str]]:
     elif words is None:
         words = error.message
     else:
-        last = str(error.path[-1]) if error.path else "(root)"
+        last = str(error.path[-1]) if error.path else "(Root)"
         listed = error.validator_value if isinstance(error.validator_value, list) else []
         allowed = ", ".join(json.dumps(item, separators=(",", ":")) for item in listed)
         value = json.dumps(error.validator_value, separators=(",", ":"))

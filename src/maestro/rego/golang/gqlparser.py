@@ -201,11 +201,12 @@ def _described(node: Any) -> dict[str, Any]:
     description = getattr(node, "description", None)
     found: dict[str, Any] = {"Description": description.value if description else ""}
     before = _before(node)
-    if before:
-        found["BeforeDescriptionComment"] = before
-    if description and (after := _comments(description.loc.end_token.next)):
-        found["AfterDescriptionComment"] = after
-    return found
+    if description:
+        token = description.loc.end_token.next
+        while token.kind.name == "COMMENT":
+            token = token.next
+        return found | {"BeforeDescriptionComment": before, "AfterDescriptionComment": _comments(token)}
+    return found | {"AfterDescriptionComment": before}
 
 
 def _end(node: Any) -> dict[str, Any]:

@@ -252,7 +252,8 @@ def _based(value: int, verb: str, flags: _Flags) -> str:
         else:
             least = (flags.width or 0) - len(sign) if zero and not flags.minus else 0
         digits = digits.rjust(least, "0")
-        prefix = {"b": "0b", "o": "" if digits.startswith("0") else "0", "x": "0x", "X": "0X"}
+        leading = "" if digits.startswith("0") else "0"
+        prefix = {"b": "0b", "o": leading, "O": leading, "x": "0x", "X": "0X"}
         shown = (prefix.get(verb, "") if flags.sharp else "") + (digits.upper() if verb == "X" else digits)
         return flags.pad(sign + ("0o" if verb == "O" else "") + shown)
     finally:

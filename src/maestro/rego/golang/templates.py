@@ -237,6 +237,8 @@ class _Run:
     def commands(self, tokens: tuple[_Token, ...], dot: Any) -> Any:
         value, piped = _MISSING, False
         for command in _parted(tokens, "|"):
+            if not command and piped:
+                continue
             if not command:
                 raise TemplateError("template: missing value for command")
             value = self.command(command, dot, [value] if piped else [])
@@ -330,7 +332,7 @@ def _fields(value: Any, path: str) -> Any:
         if value is None:
             raise TemplateError(f"template: nil data; no entry for key {name!r}")
         if value is _MISSING:
-            raise TemplateError(f"template: nil pointer evaluating interface {{}}.{name}")
+            return _MISSING
         if not isinstance(value, dict):
             raise TemplateError(f"template: can't evaluate field {name}")
         value = value.get(name, _MISSING)

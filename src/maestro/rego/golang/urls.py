@@ -12,6 +12,7 @@ __all__ = ["Url", "parse_query", "parse_url", "query_escape", "query_unescape"]
 _HEX = "0123456789abcdefABCDEF"
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
 _HOST = _UNRESERVED | frozenset("!$&'()*+,;=:[]<>\"")
+_IN_PATH = _UNRESERVED | frozenset("!$&'()*+,;=:@[]%/")
 _USER = re.compile(r"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
@@ -43,7 +44,9 @@ class Url:
     @property
     def escaped_path(self) -> str:
         """The path as it is sent."""
-        return self.raw_path or ("*" if self.path == "*" else _escaped_path(self.path))
+        if self.raw_path and set(self.raw_path) <= _IN_PATH:
+            return self.raw_path
+        return "*" if self.path == "*" else _escaped_path(self.path)
 
 
 def parse_url(text: str) -> Url:

@@ -177,12 +177,7 @@ def write_yaml(value: Any) -> str:
             return True
 
     def text(dumper: Any, data: str) -> Any:
-        style = None
-        if "\n" in data:
-            style = "|"
-        elif type(resolve(data)) is not str or data in _OLD_BOOLEANS or _looks_otherwise(data):
-            style = '"'
-        return dumper.represent_scalar("plain", data, style=style)
+        return dumper.represent_scalar("plain", data, style=_style(data))
 
     def mapping(dumper: Any, data: dict[str, Any]) -> Any:
         names = sorted(data, key=cmp_to_key(_natural))
@@ -216,8 +211,16 @@ def _shown_number(found: Any) -> str:
     return str(found)
 
 
+def _style(text: str) -> str | None:
+    if any(c > "\uffff" for c in text):  # yaml/v3 prints no character beyond the first plane
+        return '"'
+    if "\n" in text:
+        return "|"
+    return '"' if type(resolve(text)) is not str or text in _OLD_BOOLEANS or _looks_otherwise(text) else None
+
+
 def _looks_otherwise(text: str) -> bool:
-    return bool(_BASE60.fullmatch(text) or _TIMESTAMP.fullmatch(text)) or text == "<<"
+    return bool(_BASE60.fullmatch(text) or _TIMESTAMP.fullmatch(text))
 
 
 def _natural(a: str, b: str) -> int:  # noqa: C901 - the order of yaml/v3's keyList, step for step
