@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.routing import Route, Router
 
 from maestro_sidecar import audit, documents, edge_routes, operations, runs
+from maestro_sidecar import flags as flags_paths
 from maestro_sidecar.context import Context
 from maestro_sidecar.contracts import operations as contract_operations
 from maestro_sidecar.contracts.endpoint import ContractEndpoint
@@ -26,6 +27,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *audit.OPERATIONS,
     *edge_routes.OPERATIONS,
     *contract_operations.OPERATIONS,
+    *flags_paths.OPERATIONS,
     *operations.OPERATIONS,
 )
 """Every operation of the sidecar: what is routed, and what the OpenAPI document tells."""

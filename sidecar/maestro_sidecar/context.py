@@ -18,7 +18,8 @@ from maestro_sidecar.auth import Authenticator
 from maestro_sidecar.logs import Log
 from maestro_sidecar.metrics import Metrics
 from maestro_sidecar.readiness import Readiness
-from maestro_sidecar.settings import Settings, StaticFlags
+from maestro_sidecar.settings import Settings
+from maestro_sidecar.stored_flags import StoredFlags
 from maestro_sidecar.tracing import Tracing
 from maestro_sidecar.violations import ViolationWatch
 
@@ -40,11 +41,13 @@ class Gate:
     Attributes:
         most: more than this many at once are refused.
         active: requests under way.
+        waiting: those of them that wait for a slot.
         draining: whether new ones are refused because the sidecar stops.
     """
 
     most: int
     active: int = 0
+    waiting: int = 0
     draining: bool = False
 
 
@@ -98,7 +101,7 @@ class Context:
 
     settings: Settings
     clock: SystemClock
-    flags: StaticFlags
+    flags: StoredFlags
     reading: BlockingLimits
     writing: BlockingLimits
     workers: Workers

@@ -19,7 +19,7 @@ from maestro_sidecar.endpoint import Operation, Parameter
 from maestro_sidecar.messages import Answer, Request, entity_tags, json_answer, quoted
 from maestro_sidecar.refusals import RefusedError
 
-__all__ = ["OPERATIONS"]
+__all__ = ["OPERATIONS", "Precondition"]
 
 _NUMBER = re.compile(r"[1-9]\d{0,14}", re.ASCII)
 _PARSERS: Mapping[str, Callable[[bytes], WindowsDocument | PackageCapsDocument]] = {
@@ -49,7 +49,7 @@ async def put(request: Request, context: Context, *, kind: str) -> Answer:
     """Store the next version, if the preconditions hold."""
     request.identity.require("operator")
     request.query(())
-    wanted = _Precondition(request)
+    wanted = Precondition(request)
     document = _PARSERS[kind](await request.json_body())
 
     def store() -> StoredDocument:
@@ -100,7 +100,7 @@ async def _history(context: Context, kind: str, tenant: str) -> Answer:
     return json_answer(200, History(tenant, kind, versions), (b"cache-control", b"no-cache"))
 
 
-class _Precondition:
+class Precondition:
     """``If-Match`` and ``If-None-Match`` of a PUT, as the version that must be the newest."""
 
     def __init__(self, request: Request) -> None:

@@ -310,6 +310,11 @@ class Request:
             raise RefusedError("unsupported_media_type")
         return body
 
+    async def gone(self) -> None:
+        """Return when the client has gone away; to be asked when the body has been read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
     async def _body(self) -> bytes:
         chunks = bytearray()
         try:

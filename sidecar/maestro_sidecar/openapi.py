@@ -74,6 +74,9 @@ class DeniedProblem(Struct, rename="camel", frozen=True):
     retry_after: int | None
     policy_revision: str
     explanation: str
+    position: (
+        Annotated[int, Meta(description="Place in the queue when a wait ended in vain.")] | UnsetType
+    ) = UNSET
     remedy: str | UnsetType = UNSET
 
 

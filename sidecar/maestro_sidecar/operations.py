@@ -1,4 +1,4 @@
-"""What operators and their tools ask for: liveness, readiness, metrics, flags, the API's own description."""
+"""What operators and their tools ask for: liveness, readiness, metrics, the API's own description."""
 
 from __future__ import annotations
 
@@ -53,13 +53,6 @@ async def metrics(request: Request, context: Context) -> Answer:
     return Answer(200, text, ((b"content-type", media_type.encode()), _NO_STORE))
 
 
-async def flags(request: Request, context: Context) -> Answer:
-    """The flags by name."""
-    request.identity.require("operator")
-    request.query(())
-    return json_answer(200, context.flags.snapshot().as_dict(), _NO_STORE)
-
-
 async def openapi(request: Request, _context: Context) -> Answer:
     """This API's description; its module is loaded when first asked for, to keep the start lean."""
     from maestro_sidecar.openapi import document_text
@@ -96,15 +89,6 @@ OPERATIONS = (
         "Prometheus metrics.",
         scopes="operator, runner",
         answers={200: str},
-    ),
-    Operation(
-        "GET",
-        "/api/flags",
-        "flags",
-        flags,
-        "The flags by name.",
-        scopes="operator",
-        answers={200: dict[str, bool]},
     ),
     Operation(
         "GET",

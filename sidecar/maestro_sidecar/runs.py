@@ -24,6 +24,7 @@ from maestro_sidecar.context import Context
 from maestro_sidecar.endpoint import Operation, Parameter
 from maestro_sidecar.messages import Answer, Request, entity_tags, json_answer, quoted
 from maestro_sidecar.refusals import RefusedError
+from maestro_sidecar.waiting import patiently
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -33,6 +34,8 @@ __all__ = ["DECISIONS", "OPERATIONS", "judged"]
 DECISIONS = "/api/limits/decisions"
 _UNKNOWN_RETRY = 30
 """``Retry-After`` of limits_unavailable when the store cannot say when it will be back."""
+LONGEST_WAIT = 60.0
+"""Seconds; less than what proxies and clients commonly allow an answer to take."""
 _TOKEN = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 _NO_STORE = (b"cache-control", b"no-store")
 
@@ -48,6 +51,8 @@ class RunRequest(Struct, rename="camel", forbid_unknown_fields=True, frozen=True
         tenant: whose run; only needed when the token does not tell.
         ttl_seconds: how long the slot is held without renewal.
         expected_seconds: how long the run will take.
+        wait_seconds: how long the answer may wait for a slot, or for a window that opens in time. Those who wait for
+            a tenant's slots are served in the order they came.
     """
 
     run: str
@@ -55,6 +60,7 @@ class RunRequest(Struct, rename="camel", forbid_unknown_fields=True, frozen=True
     tenant: str | UnsetType = UNSET
     ttl_seconds: Ttl = DEFAULT_TTL.total_seconds()
     expected_seconds: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] | UnsetType = UNSET
+    wait_seconds: Annotated[float, Meta(ge=0, le=LONGEST_WAIT)] = 0.0
 
 
 class RenewRequest(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
@@ -135,8 +141,7 @@ async def acquire(request: Request, context: Context) -> Answer:
     require_package(asked.package)
     named = None if asked.tenant is UNSET else require_tenant(asked.tenant)
     tenant = request.identity.own_tenant(named, "runner")
-    taking = partial(
-        context.writing.acquire,
+    attempt = context.writing.attempt(
         run=asked.run,
         tenant=tenant,
         package=asked.package,
@@ -144,7 +149,11 @@ async def acquire(request: Request, context: Context) -> Answer:
         expected=None if asked.expected_seconds is UNSET else asked.expected_seconds,
     )
     with context.step(request.span, "limits.acquire") as step:
-        answer = await context.workers.run(taking)
+        if asked.wait_seconds:
+            claimed = (tenant, asked.run, asked.package)
+            answer = await patiently(request, context, claimed, attempt, asked.wait_seconds)
+        else:
+            answer = await context.workers.run(attempt)
         decision = answer.decision if isinstance(answer, Slot) else answer
         if step is not None:
             _tell(step, tenant, asked.package, decision)

@@ -35,6 +35,7 @@ __all__ = ["Started", "serve"]
 
 _REPLAY_EVERY = 1.0
 _AUDIT_EVERY = 1.0
+_FLAGS_EVERY = 1.0
 _BACKLOG = 1024
 
 
@@ -137,6 +138,7 @@ class _Server(uvicorn.Server):
         self._spawn(self._follow_events())
         self._spawn(self._sweep())
         self._spawn(self._follow_for_audit())
+        self._spawn(self._follow_flags())
         edge = self._context.edge
         if edge is not None and edge.pump is not None:
             edge.pump.start()
@@ -197,6 +199,16 @@ class _Server(uvicorn.Server):
         while True:
             await context.background.run(context.audit.follow)
             await asyncio.sleep(_AUDIT_EVERY)
+
+    async def _follow_flags(self) -> None:
+        """What an operator sets at another sidecar holds here within a second."""
+        context = self._context
+        while True:
+            await asyncio.sleep(_FLAGS_EVERY)
+            try:
+                await context.background.run(context.flags.refresh)
+            except MaestroError as error:
+                context.log.warning("flags_stay", error=str(error))
 
     async def _sweep(self) -> None:
         seconds = self._context.settings.server.request_timeout_seconds

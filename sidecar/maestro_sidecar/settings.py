@@ -45,7 +45,6 @@ __all__ = [
     "Overrides",
     "ServerSettings",
     "Settings",
-    "StaticFlags",
     "StoreSettings",
     "TlsSettings",
     "TokenSettings",
@@ -85,6 +84,7 @@ class ServerSettings(Struct, rename="camel", forbid_unknown_fields=True, frozen=
         request_timeout_seconds: for a request's head, and again for its body, to arrive.
         drain_seconds: how long requests under way may take after SIGTERM.
         max_requests: answered at once; more get 503.
+        max_waiting: of them, those that wait for a slot; more are answered at once, as if they had not asked to wait.
         max_connections: open at once; more are closed.
         tls: certificates, or None for plain HTTP.
     """
@@ -98,6 +98,7 @@ class ServerSettings(Struct, rename="camel", forbid_unknown_fields=True, frozen=
     request_timeout_seconds: Span = 10.0
     drain_seconds: Span = 10.0
     max_requests: Count = 512
+    max_waiting: Annotated[int, Meta(ge=0, le=100_000)] = 256
     max_connections: Count = 1024
     tls: TlsSettings | None = None
 
@@ -245,19 +246,6 @@ class Overrides(Struct, frozen=True):
     leases: str | None = None
     no_auth: bool = False
     log_level: str | None = None
-
-
-class StaticFlags:
-    """Flags as the settings say, for the life of the process (``Flags``)."""
-
-    __slots__ = ("_snapshot",)
-
-    def __init__(self, values: Mapping[str, bool] | None = None) -> None:
-        self._snapshot = FlagSnapshot(values)
-
-    def snapshot(self) -> FlagSnapshot:
-        """The one snapshot there is."""
-        return self._snapshot
 
 
 def load(

@@ -23,7 +23,8 @@ from maestro_sidecar.context import Context, Gate, Workers
 from maestro_sidecar.logs import Log
 from maestro_sidecar.metrics import Metrics
 from maestro_sidecar.readiness import Readiness
-from maestro_sidecar.settings import ServerSettings, Settings, StaticFlags, StoreSettings, is_loopback
+from maestro_sidecar.settings import ServerSettings, Settings, StoreSettings, is_loopback
+from maestro_sidecar.stored_flags import StoredFlags
 from maestro_sidecar.tracing import Tracing, opened
 from maestro_sidecar.violations import ViolationWatch
 
@@ -96,7 +97,6 @@ def wire(
     clock = clock or SystemClock()
     server = settings.server
     log = Log(write_log, clock.now, settings.log.level)
-    flags = StaticFlags(settings.flags)
     opening = opening or open_stores(settings)
     if (
         settings.store.kind == "sqlite" and not settings.store.path
@@ -106,6 +106,8 @@ def wire(
     # None of them ever holds a lock that another one needs.
     reading, writing, background = opening(), opening(), opening()
 
+    flags = StoredFlags(settings.flags, background.documents)
+    flags.refresh()
     limits = partial(BlockingLimits, clock=clock, flags=flags, defaults=settings.default_limits)
     decides = limits(reading.leases, documents=reading.documents)
     admits = limits(writing.leases, documents=writing.documents, policies=decides.policies)
@@ -154,7 +156,7 @@ def wire(
 
 
 def _edge(
-    settings: Settings, clock: SystemClock, flags: StaticFlags, audit: AuditTrail, stores: Stores
+    settings: Settings, clock: SystemClock, flags: StoredFlags, audit: AuditTrail, stores: Stores
 ) -> EdgeService | None:
     if settings.edge is None:
         return None

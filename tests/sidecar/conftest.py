@@ -61,7 +61,9 @@ class Sidecar:
         self.app = Application(context)
         self.lines = lines
 
-    def __call__(self, method, path, body=None, *, token=None, socket=False, headers=None, chunks=None):
+    def __call__(
+        self, method, path, body=None, *, token=None, socket=False, headers=None, chunks=None, then_gone=False
+    ):
         """Send one request. `body`: bytes as they are, anything else as JSON."""
         path, _, query = path.partition("?")
         head = {"host": "localhost:8321", **(headers or {})}
@@ -80,7 +82,7 @@ class Sidecar:
             "server": ("/run/x.sock", None) if socket else ("127.0.0.1", 8321),
         }
         pieces = chunks if chunks is not None else [body or b""]
-        response = asyncio.run(exchange(self.app, scope, pieces))
+        response = asyncio.run(exchange(self.app, scope, pieces, then_gone=then_gone))
         if response is not None and self.context.settings.server.auth == "tokens":
             check_documented(method, path, response)
         return response
@@ -89,13 +91,16 @@ class Sidecar:
         return [line for line in map(json.loads, self.lines) if line["event"] == event]
 
 
-async def exchange(app, scope, pieces):
-    """`pieces`: parts of the body; None stands for a client that goes silent, ... for one that goes away."""
+async def exchange(app, scope, pieces, *, then_gone=False):
+    """`pieces`: parts of the body; None stands for a client that goes silent, ... for one that goes away.
+
+    `then_gone`: the client goes away when its body has been read.
+    """
     waiting = list(pieces)
     sent = []
 
     async def receive():
-        piece = waiting.pop(0)
+        piece = waiting.pop(0) if waiting else ... if then_gone else None
         if piece is None:
             await asyncio.sleep(60)
         if piece is ...:

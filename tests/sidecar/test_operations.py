@@ -167,13 +167,6 @@ def test_the_replay_reads_in_turns(sidecar, monkeypatch):
     assert ask.context.violations.figures().admitted == 4
 
 
-def test_flags_are_told(sidecar):
-    assert sidecar(flags={"run_windows_caps": False})("GET", "/api/flags", token="op").json == {
-        "edge_policy_ga": True,
-        "run_windows_caps": False,
-    }
-
-
 def test_debug_logs_tell_every_request_and_never_a_token(sidecar):
     ask = sidecar(log={"level": "debug"})
     body = {"tenant": "acme", "package": "p"}

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from maestro.kernel.errors import BadInputError
-from maestro_sidecar.settings import Overrides, StaticFlags, is_loopback, load, parse_settings
+from maestro_sidecar.settings import Overrides, is_loopback, load, parse_settings
 
 SHA = "ab" * 32
 FULL = f"""
@@ -140,12 +140,6 @@ def test_a_file_that_is_not_there_or_not_text_is_told(tmp_path):
 def test_loopback():
     assert all(is_loopback(host) for host in ("localhost", "127.0.0.1", "127.3.2.1", "::1"))
     assert not any(is_loopback(host) for host in ("0.0.0.0", "::", "10.1.1.1", "example.org", ""))
-
-
-def test_flags_are_a_snapshot():
-    flags = StaticFlags({"run_windows_caps": False})
-    assert flags.snapshot() is flags.snapshot()
-    assert not flags.snapshot().enabled("run_windows_caps")
 
 
 def test_the_process_environment_is_read(monkeypatch):

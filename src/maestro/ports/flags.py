@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Protocol
 
 from maestro.kernel.errors import BadInputError
+from maestro.kernel.events import Event
+from maestro.ports.documents import StoredDocument
 
-__all__ = ["FLAGS", "FlagSnapshot", "Flags"]
+__all__ = ["FLAGS", "FLAGS_CHANGED", "FlagSnapshot", "Flags", "flags_changed"]
+
+FLAGS_CHANGED = "mc.flags.changed"
+"""Type of the event that tells a new version of the flags."""
 
 FLAGS: Mapping[str, str] = MappingProxyType(
     {
@@ -43,6 +49,22 @@ class FlagSnapshot:
     def as_dict(self) -> dict[str, bool]:
         """All flags by name."""
         return dict(self._values)
+
+
+def flags_changed(stored: StoredDocument) -> Event:
+    """Somebody set flags."""
+    return Event(
+        id=f"flags/{stored.version}",
+        source="/maestro/flags",
+        type=FLAGS_CHANGED,
+        subject="flags",
+        time=stored.changed_at,
+        data={
+            "version": stored.version,
+            "changedBy": stored.changed_by,
+            "flags": json.loads(stored.body),
+        },
+    )
 
 
 class Flags(Protocol):

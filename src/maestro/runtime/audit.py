@@ -17,10 +17,11 @@ from maestro.limits.events import DEFAULT_DECLARED, DOCUMENT_CHANGED
 from maestro.ports.audit import AuditStore
 from maestro.ports.clock import Clock
 from maestro.ports.events import EventLog
+from maestro.ports.flags import FLAGS_CHANGED
 
 __all__ = ["AUDITED", "AuditLog", "EventFollower"]
 
-AUDITED = frozenset({DOCUMENT_CHANGED, DEFAULT_DECLARED}) | CONTRACT_EVENTS
+AUDITED = frozenset({DOCUMENT_CHANGED, DEFAULT_DECLARED, FLAGS_CHANGED}) | CONTRACT_EVENTS
 """Types of events that are entered: what changes the rules, not every run that keeps them."""
 
 _PAGE = 500
