@@ -171,11 +171,11 @@ class Busy:
 class Victim:
     """A follower in a process of its own, which kills itself at a point of its work."""
 
-    def __init__(self, *arguments, log, kill_at=""):
+    def __init__(self, *arguments, log, kill_at="", command="follow"):
         self.log = log
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, str(VICTIM), "lake", "follow", *arguments],
+                [sys.executable, str(VICTIM), "lake", command, *arguments],
                 env=os.environ | {"MAESTRO_KILL_AT": kill_at},
                 stdout=out,
                 stderr=out,

@@ -91,6 +91,30 @@ def test_a_slot_followed_through_kills(servers, tmp_path):
     assert drop_slot(address, "maestro_public_executions")
 
 
+def test_a_backfill_beside_changes_goes_on_after_a_kill(servers, tmp_path):
+    """Rows that were there before the slot come in by chunks, and no chunk overwrites what changed meanwhile."""
+    address = start(servers, "postgres")
+    origin = Origin(address, SEED + 2)
+    for _ in range(60):
+        with origin.connect() as connection:
+            origin.change(connection)
+    path, log = tmp_path / "executions", tmp_path / "log"
+    arguments = (f"{address}?table={TABLE}", str(path), "--longest", "0.2", "--chunk", "40")
+    with Busy(origin):
+        Victim(*arguments, command="backfill", kill_at="commit:3:0", log=log).wait_killed()
+        last = Victim(*arguments, command="backfill", log=log)
+        wait_for("the chunks are through", lambda: last.process.poll() is not None or _done(path))
+    last.wait()
+    caught_up(path, origin)
+    is_sound(path)
+    assert drop_slot(address, "maestro_public_executions")
+
+
+def _done(path):
+    progress = path.with_name(path.name + ".backfill.json")
+    return progress.exists() and b'"done":true' in progress.read_bytes()
+
+
 def test_kafka_and_debezium_followed_through_kills_of_each_part(servers, tmp_path):
     address, kafka = start(servers, "postgres"), start(servers, "kafka")
     origin, dice = Origin(address, SEED + 1), random.Random(SEED + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from maestro_sidecar.cli import lake_follow, lake_merge, lake_sql, lake_status, lake_verify
+from maestro_sidecar.cli import lake_backfill, lake_follow, lake_merge, lake_sql, lake_status, lake_verify
 from maestro_sidecar.cli.parsing import Parser
 
 __all__ = ["add_to"]
@@ -22,6 +22,7 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     below = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
     lake_merge.add_to(below)
     lake_follow.add_to(below)
+    lake_backfill.add_to(below)
     lake_verify.add_to(below)
     lake_sql.add_to(below)
     lake_status.add_to(below)

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from maestro.runtime.follow import Follower, FollowStatus
+    from maestro_sidecar.lake.following import Filling
     from maestro_sidecar.lake.sources import SourceSettings
 
-__all__ = ["add_source", "add_table", "add_to", "key_of", "source_of"]
+__all__ = ["add_following", "add_to", "follow", "source_of"]
 
 _DESCRIPTION = """\
 Follow a source and keep a table up to it, in micro-batches sized between latency and cost, until SIGTERM or Ctrl-C.
@@ -40,14 +41,22 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
         description=_DESCRIPTION,
         example=_EXAMPLE,
     )
-    add_source(parser)
-    add_table(parser)
+    add_following(parser)
     parser.add_argument("--once", action="store_true", help="end once the source has told all that it has")
     parser.add_argument(
         "--landing",
         action="store_true",
         help="write change files to TABLE and merge nothing, as with the flag cdc_lakehouse off",
     )
+    parser.add_argument("--drop-slot", action="store_true", help="drop the replication slot, and do no more")
+    add_json(parser)
+    parser.set_defaults(run=_run)
+
+
+def add_following(parser: Parser) -> None:
+    """Source, table, and how the one is followed into the other."""
+    _add_source(parser)
+    _add_table(parser)
     parser.add_argument("--slo", type=float, default=90.0, metavar="SECONDS", help="freshness (default 90)")
     parser.add_argument(
         "--longest", type=float, default=10.0, metavar="SECONDS", help="wait for company (default 10)"
@@ -59,12 +68,9 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument(
         "--metrics", type=int, metavar="PORT", help="serve /metrics on this port of 127.0.0.1"
     )
-    parser.add_argument("--drop-slot", action="store_true", help="drop the replication slot, and do no more")
-    add_json(parser)
-    parser.set_defaults(run=_run)
 
 
-def add_source(parser: Parser) -> None:
+def _add_source(parser: Parser) -> None:
     """SOURCE and what belongs to it."""
     parser.add_argument("source", metavar="SOURCE", help="where changes come from")
     parser.add_argument("--name", default="", help="the source's name in the table (default: topic or table)")
@@ -79,7 +85,7 @@ def add_source(parser: Parser) -> None:
     parser.add_argument("--slot", default="", help="replication slot (default maestro_ and the table)")
 
 
-def add_table(parser: Parser) -> None:
+def _add_table(parser: Parser) -> None:
     """TABLE and what belongs to it."""
     parser.add_argument("table", metavar="TABLE", help="the Delta table, a path or URI; made when missing")
     parser.add_argument(
@@ -104,11 +110,6 @@ def source_of(arguments: argparse.Namespace) -> SourceSettings:
     )
 
 
-def key_of(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """The columns of ``--key``, none when it was not given."""
-    return tuple(arguments.key.split(",")) if arguments.key else ()
-
-
 def _run(arguments: argparse.Namespace) -> int:
     from maestro_sidecar.lake.sources import extra_of
 
@@ -117,7 +118,7 @@ def _run(arguments: argparse.Namespace) -> int:
     with needs_extra(extra_of(arguments.source), "maestro lake follow"):
         if arguments.drop_slot:
             return _drop(arguments)
-        status = _follow(arguments)
+        status = follow(arguments, once=arguments.once, landing=arguments.landing)
     if arguments.json:
         answers.tell_document(status)
     else:
@@ -142,7 +143,10 @@ def _drop(arguments: argparse.Namespace) -> int:
     return answers.DONE
 
 
-def _follow(arguments: argparse.Namespace) -> FollowStatus:
+def follow(
+    arguments: argparse.Namespace, *, once: bool, landing: bool = False, filling: Filling | None = None
+) -> FollowStatus:
+    """Follow as the options say, until a signal or, with ``once``, the end of what there is."""
     import threading
     from contextlib import ExitStack
 
@@ -151,10 +155,10 @@ def _follow(arguments: argparse.Namespace) -> FollowStatus:
     wanted = Following(
         table=arguments.table,
         source=source_of(arguments),
-        key=key_of(arguments),
+        key=tuple(arguments.key.split(",")) if arguments.key else (),
         partition_by=arguments.partition_by,
         contract=arguments.contract,
-        landing=arguments.landing,
+        landing=landing,
         slo_seconds=arguments.slo,
         longest_seconds=arguments.longest,
         rows=arguments.rows,
@@ -167,11 +171,11 @@ def _follow(arguments: argparse.Namespace) -> FollowStatus:
 
             events = SqliteOutbox(arguments.store)
             stack.callback(events.close)
-        follower = open_follower(wanted, stack, events)
+        follower = open_follower(wanted, stack, events, filling)
         if arguments.metrics is not None:
             _serve_metrics(follower, arguments.metrics, stack)
         answers.note(f"following into {arguments.table}; Ctrl-C stops it")
-        follower.run(stop, until_quiet=arguments.once)
+        follower.run(stop, until_quiet=once)
         return follower.status()
 
 

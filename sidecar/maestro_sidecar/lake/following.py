@@ -6,21 +6,27 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from maestro.kernel.errors import BadInputError
+from maestro.lake.backfill import Progress
 from maestro.lake.pacing import Pace
-from maestro.ports.lake import TableSpec
+from maestro.ports.lake import LakeTable, TableSpec
+from maestro.runtime.backfill import Backfill
 from maestro.runtime.follow import Follower, FollowSettings
 from maestro_adapters.clock import SystemClock
-from maestro_sidecar.lake.sources import SourceSettings, open_source
+from maestro_sidecar.cli import answers
+from maestro_sidecar.lake.sources import Opened, SourceSettings, open_source, split_table
 from maestro_sidecar.lake.tables import contract_columns, open_table, stored
 
 if TYPE_CHECKING:
     from maestro.ports.events import EventSink
 
-__all__ = ["Following", "open_follower", "stopping"]
+__all__ = ["Filling", "Following", "open_follower", "read_progress", "stopping"]
 
 
 class Following(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -53,8 +59,24 @@ class Following(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fiel
     max_retained_bytes: int = 4 * 1024**3
 
 
-def open_follower(wanted: Following, stack: ExitStack, events: EventSink | None = None) -> Follower:
-    """Open source and table; ``stack`` closes them.
+class Filling(msgspec.Struct, frozen=True):
+    """A backfill beside the follower.
+
+    Attributes:
+        database: ``postgresql://…?table=schema.name`` of the source's table.
+        progress: file that keeps how far it came.
+        rows: of a chunk.
+    """
+
+    database: str
+    progress: Path
+    rows: int = 20_000
+
+
+def open_follower(
+    wanted: Following, stack: ExitStack, events: EventSink | None = None, filling: Filling | None = None
+) -> Follower:
+    """Open source and table, and what a backfill reads; ``stack`` closes them.
 
     Raises:
         BadInputError: addresses, columns or key that do not hold together.
@@ -80,7 +102,48 @@ def open_follower(wanted: Following, stack: ExitStack, events: EventSink | None 
         heartbeat_every=wanted.heartbeat_seconds if wanted.source.heartbeats else None,
         max_retained=wanted.max_retained_bytes,
     )
-    return Follower(opened.source, table, SystemClock(), settings, events)
+    backfill = None if filling is None else _backfill(filling, opened, table)
+    if backfill is not None:
+        stack.callback(backfill.close)
+    return Follower(opened.source, table, SystemClock(), settings, events, backfill, answers.note)
+
+
+def read_progress(path: Path) -> Progress | None:
+    """How far a backfill came; None when it never began. Raises BadInputError: the file is none of ours."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Progress)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        raise BadInputError(
+            "is no file of a backfill's progress.", field="--progress", value=str(path), remedy="Remove it."
+        ) from error
+
+
+def _backfill(filling: Filling, opened: Opened, table: LakeTable) -> Backfill:
+    from maestro.lake.wire_columns import schema_of
+    from maestro_adapters.postgres.chunks import PostgresChunks
+    from maestro_adapters.postgres.slot import shape_of
+
+    conninfo, name = split_table(filling.database)
+    shape = shape_of(conninfo, name)
+    columns = opened.columns if opened.columns is not None else schema_of(shape.types, opened.key)
+    missing = [column for column in columns.names if column not in shape.types]
+    if missing:
+        raise BadInputError(
+            "is a column of the table, and the source's table has none of that name.", field=missing[0]
+        )
+    types = {column: shape.types[column] for column in columns.names}
+    chunks = PostgresChunks(conninfo, name, opened.key, types)
+    keep = partial(_keep_progress, filling.progress)
+    progress = read_progress(filling.progress)
+    return Backfill(chunks, table, columns, opened.source.name, keep, progress=progress, rows=filling.rows)
+
+
+def _keep_progress(path: Path, progress: Progress) -> None:
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_bytes(msgspec.json.encode(progress))
+    fresh.replace(path)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import attrs
 import msgspec
 
 from maestro.kernel.errors import ConflictError, MaestroError, PortError
+from maestro.lake.backfill import may_go_on
 from maestro.lake.freshness import BUCKETS, Ages, Freshness, ages_of
 from maestro.lake.incidents import Alarm
 from maestro.lake.inflight import InFlight, Take, furthest
@@ -23,6 +24,7 @@ from maestro.lake.pacing import Gate, Pace, Pacer, Way
 from maestro.ports.changes import Backlog, ChangeSource
 from maestro.ports.events import EventSink
 from maestro.ports.lake import LakeTable, Merged, Positions
+from maestro.runtime.backfill import Backfill
 
 __all__ = ["FollowSettings", "FollowStatus", "Follower", "LiveClock"]
 
@@ -152,6 +154,8 @@ class Follower:
         clock: wall and steady.
         settings: the owner's.
         events: takes the alarms; None raises none.
+        backfill: rows to bring in beside the changes, when these leave time for it.
+        note: is told why something is tried again.
     """
 
     def __init__(
@@ -161,7 +165,10 @@ class Follower:
         clock: LiveClock,
         settings: FollowSettings,
         events: EventSink | None = None,
+        backfill: Backfill | None = None,
+        note: Callable[[str], None] | None = None,
     ) -> None:
+        self._backfill, self._note = backfill, note
         self._source, self._table, self._clock, self._events = source, table, clock, events
         self._settings, self._name = settings, settings.name
         pace = settings.pace
@@ -189,7 +196,7 @@ class Follower:
 
         Args:
             stop: ends it gracefully.
-            until_quiet: also end once the source has told all that it has.
+            until_quiet: also end once the source has told all that it has, and the backfill is through.
 
         Raises:
             MaestroError: source or table failed for good, or a batch does not fit the table; the position stays where
@@ -252,13 +259,14 @@ class Follower:
         with self._lock:
             if self._failed is not None:
                 return False
-            ending = self._stop.is_set() or (until_quiet and self._quiet.is_set())
+            filling = self._backfill is not None and not self._backfill.done
+            ending = self._stop.is_set() or (until_quiet and self._quiet.is_set() and not filling)
             pending = self._flight.pending(self._seconds())
             decision = self._pacer.decide(pending, behind=self._backlog.events or 0, ending=ending)
             if not decision.commit:
                 if ending:
                     return False
-                if not self._upkeep_due():
+                if not self._upkeep_due() and not self._may_fill():
                     self._lock.wait(min(decision.wait, _WATCH_SECONDS))
                     return True
             taken = self._flight.take(pace.rows, pace.bytes) if decision.commit else None
@@ -276,14 +284,14 @@ class Follower:
             write = self._table.merge if way is Way.MERGE else self._table.append
             began = self._seconds()
             merged = self._insist(lambda now: write(batch, taken.positions, now=now))
-            self._note(merged, ages_of(batch, self._clock.now()), way, taken.rows, self._seconds() - began)
+            self._count(merged, ages_of(batch, self._clock.now()), way, taken.rows, self._seconds() - began)
         with self._lock:
             self._counts.quarantined += len(taken.poison)
             self._flight.committed()
             self._freshness.waiting(self._flight.oldest)
             self._lock.notify_all()
 
-    def _note(self, merged: Merged, ages: Ages, way: Way, rows: int, took: float) -> None:
+    def _count(self, merged: Merged, ages: Ages, way: Way, rows: int, took: float) -> None:
         with self._lock:
             self._pacer.committed(way, rows, took)
             self._pacer.logged(merged.logged)
@@ -295,12 +303,27 @@ class Follower:
         at, behind = self._seconds(), self._backlog.events or 0
         return self._pacer.fold_due(at, behind=behind) or self._pacer.upkeep_due(at, behind=behind)
 
+    def _may_fill(self) -> bool:
+        if self._backfill is None or self._backfill.done:
+            return False
+        slo, full = self._settings.pace.slo, self._settings.pace.rows
+        return may_go_on(self._freshness.seconds(self._clock.now()), slo, self._flight.rows, full)
+
     def _keep_up(self) -> None:
         """Fold and upkeep when they are in nobody's way."""
         at, behind = self._seconds(), self._backlog.events or 0
         if self._stop.is_set():
             return
-        if self._pacer.fold_due(at, behind=behind):
+        with self._lock:
+            filling = self._backfill if self._may_fill() else None
+        if filling is not None:
+            rows = self._insist(filling.step)
+            with self._lock:
+                self._pacer.logged(rows)
+                self._counts.snapshot += rows
+                self._quiet.clear()
+        filled = filling is not None and filling.done
+        if filled or self._pacer.fold_due(at, behind=behind):
             self._insist(lambda now: self._table.fold(now=now))
             self._pacer.folded(self._seconds())
         if self._pacer.upkeep_due(at, behind=behind):
@@ -351,6 +374,7 @@ class Follower:
             (self._source.pause if closed else self._source.resume)()
             self._tell("paused" if closed else "following", "")
         pace = self._pacer.pace
+        began = self._seconds()
         polled = self._source.poll(max(1, pace.rows // 4), max(1, pace.bytes // 4), _POLL_SECONDS)
         with self._lock:
             self._flight.offer(polled, self._seconds())
@@ -361,6 +385,8 @@ class Follower:
                 self._quiet.set()
             if polled.batch is not None or polled.poison or polled.quiet_at is not None:
                 self._lock.notify_all()
+        if not polled.size and self._seconds() - began < _POLL_SECONDS / 2:
+            self._ended.wait(_POLL_SECONDS)  # files do not announce themselves
 
     def _acknowledge(self) -> None:
         with self._lock:
@@ -426,6 +452,8 @@ class Follower:
             self._lock.notify_all()
 
     def _tell(self, state: str, error: str) -> None:
+        if error and error != self._error and self._note is not None:
+            self._note(error)
         with self._lock:
             self._state = "paused" if state == "following" and self._gate.closed else state
             self._error = error
