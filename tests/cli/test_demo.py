@@ -19,6 +19,7 @@ from maestro_sidecar.cli import demo as command
 from maestro_sidecar.demo import arrivals, demo, dispatcher
 from maestro_sidecar.demo.arrivals import Arrival, made_up, read_trace
 from maestro_sidecar.demo.dispatcher import Dispatcher, Tally
+from maestro_sidecar.demo.edge import run_edge
 from maestro_sidecar.demo.report import percentile
 from maestro_sidecar.demo.tenants import demo_tenants
 
@@ -34,6 +35,7 @@ DOCUMENT = {
     "seconds",
     "store",
     "tenants",
+    "edge",
 }
 HEAD = "TIMESTAMP,ContextTokens,GeneratedTokens\n"
 NOW = datetime(2026, 3, 30, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -317,3 +319,24 @@ def test_the_example_of_the_help_runs(example):
     done = example("demo")
     assert done.returncode == 0, done.stderr
     assert "runs        50 real processes, 50 completed" in done.stdout
+
+
+def test_the_edge_is_tampered_with_and_recovers(tmp_path):
+    said = []
+    report = run_edge(tmp_path, said.append)
+    assert report.as_promised
+    assert [moment.why for moment in report.moments] == ["", "digest_mismatch", "", ""]
+    assert "mc.edge.quarantined" in report.audit
+    assert len(said) == 4
+    assert "digest_mismatch" in "\n".join(report.lines())
+
+
+def test_without_its_drivers_the_edge_is_left_out(maestro, monkeypatch, open_already):
+    monkeypatch.setitem(sys.modules, "tuf", None)
+    answer = maestro("demo", "--runs", "5", "--json")
+    assert "edge" not in answer.document
+    assert "maestro-conductor[edge]" in answer.err
+
+
+def test_the_edge_can_be_left_out(maestro, open_already):
+    assert "edge" not in maestro("demo", "--runs", "5", "--no-edge", "--json").document

@@ -6,10 +6,12 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from maestro.kernel.errors import BadInputError
 from maestro_sidecar.cli import answers
+from maestro_sidecar.cli.extras import needs_extra
 from maestro_sidecar.cli.inputs import require_store
 from maestro_sidecar.cli.parsing import Parser, add_json
 
@@ -18,13 +20,16 @@ if TYPE_CHECKING:
 
     from maestro_sidecar.demo.demo import Watch
     from maestro_sidecar.demo.dispatcher import Dispatcher
+    from maestro_sidecar.demo.edge import EdgeReport
 
 __all__ = ["add_to"]
 
 _DESCRIPTION = """\
 Run the main job on embedded defaults, no server needed: five tenants with different limits, real
 processes that are denied, wait as advised, are admitted and end, on a SQLite file. At the end every
-admission is judged again from the event log. Exit 0: all runs completed, no violation; 3: not so.
+admission is judged again from the event log. Then an edge: a policy bundle is published, served,
+tampered with, quarantined, and all recovers. Exit 0: all runs completed, no violation, the edge did
+as promised; 3: not so.
 """
 _EXAMPLE = "  maestro demo --runs 50"
 _RUNS = 400
@@ -53,6 +58,7 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument(
         "--serve", action="store_true", help="then serve the demo's store over HTTP until Ctrl-C"
     )
+    parser.add_argument("--no-edge", action="store_true", help="leave the edge out")
     add_json(parser)
     parser.set_defaults(run=_run)
 
@@ -79,15 +85,33 @@ def _run(arguments: argparse.Namespace) -> int:
         report = run_demo(store, arguments.runs, _progress(), trace)
         if sys.stderr.isatty():
             sys.stderr.write("\r\x1b[K")
+        edge = None if arguments.no_edge else _edge()
         if arguments.json:
-            answers.tell_document(report.document())
+            answers.tell_document(report.document() | ({} if edge is None else {"edge": edge.document()}))
         else:
-            answers.tell(report.table())
+            answers.tell("\n".join([report.table(), *(["", *edge.lines()] if edge is not None else [])]))
         if arguments.serve:
             from maestro_sidecar.cli.serve import serve_store
 
             serve_store(store)
-    return answers.DONE if report.as_promised else answers.NO
+    return answers.DONE if report.as_promised and (edge is None or edge.as_promised) else answers.NO
+
+
+def _edge() -> EdgeReport | None:
+    """The second act, where its drivers are installed."""
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    try:
+        with needs_extra("edge", "the demo's edge"):
+            import_module("tuf")
+            edge = import_module("maestro_sidecar.demo.edge")
+    except BadInputError as error:
+        answers.note(f"without an edge: {error}")
+        return None
+    with TemporaryDirectory(prefix="maestro-demo-edge-") as folder:
+        report: EdgeReport = edge.run_edge(Path(folder), answers.note)
+    return report
 
 
 @contextmanager

@@ -14,7 +14,7 @@ Policy bundles that an edge can trust: sign and publish them with update metadat
 after a running edge.
 """
 _EXAMPLE = """\
-  mkdir -p policy && printf 'package limits\\n\\nallow if input.user == "ann"\\n' > policy/limits.rego
+  mkdir -p policy && printf 'package limits\\n\\nallow if input.ok\\n' > policy/limits.rego
   maestro edge keygen keys
   maestro edge publish policy repository --keys keys
   maestro edge verify repository/bundle.tar.gz --key keys/bundle-1.pub"""

@@ -34,7 +34,7 @@ KEY_BYTES = 64 * 1024
 PACKED_BYTES = 64 * 1024 * 1024
 ARCHIVE_BYTES = 256 * 1024 * 1024
 SETUP = """\
-  mkdir -p policy && printf 'package limits\\n\\nallow if input.user == "ann"\\n' > policy/limits.rego
+  mkdir -p policy && printf 'package limits\\n\\nallow if input.ok\\n' > policy/limits.rego
   maestro edge keygen keys
   maestro edge publish policy repository --keys keys"""
 """The first lines of the examples: a policy, keys, a repository."""
