@@ -5,7 +5,7 @@ a tenth of the events twice, shuffled. Keys rise with time, as execution ids do 
 a copy of the same table in a process of its own, which tells its peak memory; batches follow one another.
 """
 
-import datetime
+import datetime as dt
 import os
 import random
 import shutil
@@ -20,8 +20,8 @@ from time import perf_counter
 from benchmarks.table import Table
 
 DAY_ROWS = 100_000
-FIRST = datetime.date(2026, 1, 1)
-AT = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)
+FIRST = dt.date(2026, 1, 1)
+AT = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
 WARM = 1
 
 
@@ -119,7 +119,7 @@ def key_of(day, number):
     return f"{day:05d}-{number * 2654435761 % 2**32:08x}-{number:06d}"
 
 
-def base(millions, columns_only=False):
+def base(millions):
     """Days of rows, as stored tables have them."""
     import pyarrow as pa
 
@@ -135,7 +135,7 @@ def rows_of(day, numbers, version):
     versions = [version] * len(numbers) if isinstance(version, int) else version
     return {
         "executionId": [key_of(day, number) for number in numbers],
-        "day": pa.array([FIRST + datetime.timedelta(days=day)] * len(numbers), pa.date32()),
+        "day": pa.array([FIRST + dt.timedelta(days=day)] * len(numbers), pa.date32()),
         "tenant": [f"tenant-{number % 50}" for number in numbers],
         "status": [("queued", "running", "done")[number % 3] for number in numbers],
         "attempts": pa.array([number % 4 for number in numbers], pa.int64()),
@@ -143,7 +143,7 @@ def rows_of(day, numbers, version):
         "updated": pa.array([1_780_000_000_000_000 + one for one in versions], pa.timestamp("us", tz="UTC")),
         "detail": [
             f"run {number} of tenant {number % 50}, build {one % 977}"
-            for number, one in zip(numbers, versions)
+            for number, one in zip(numbers, versions, strict=True)
         ],
     }
 
@@ -251,9 +251,10 @@ def make(place, millions, partitioned):
             pa.array([AT] * n, pa.timestamp("us", tz="UTC")),
             ["base"] * n,
         ]
-        for column, values in zip(("_op", "_version", "_event_time", "_source"), ours):
-            rows = rows.append_column(column, pa.array(values) if isinstance(values, list) else values)
-        lake.merge(rows.cast(change_schema(lake.schema())), {"base": day}, now=AT)
+        batch = rows
+        for column, values in zip(("_op", "_version", "_event_time", "_source"), ours, strict=True):
+            batch = batch.append_column(column, pa.array(values) if isinstance(values, list) else values)
+        lake.merge(batch.cast(change_schema(lake.schema())), {"base": day}, now=AT)
     os._exit(0)
 
 
@@ -316,7 +317,6 @@ def floor(place, millions, events, late):
 
 def plain(place, millions, events, late, *, by_day):
     """The merge of deltalake, with our guard and tombstones, as its users write it."""
-    import pyarrow as pa
     import pyarrow.compute as pc
     from deltalake import DeltaTable
 
@@ -324,7 +324,7 @@ def plain(place, millions, events, late, *, by_day):
 
     table = DeltaTable(str(place))
 
-    def step(number, batch):
+    def step(_number, batch):
         rows = latest(batch, ("executionId",))
         rows = rows.append_column("_deleted", pc.equal(rows["_op"], "d")).drop_columns(["_op", "_event_time"])
         predicate = "t.executionId = s.executionId"
@@ -344,9 +344,10 @@ def plain(place, millions, events, late, *, by_day):
 
 def sail(place, millions, events, late):
     """MERGE by Sail, a Spark Connect server, fed by Arrow."""
-    from maestro_adapters.spark import SparkLake
-    from maestro.ports.lake import TableSpec
     from pysail.spark import SparkConnectServer
+
+    from maestro.ports.lake import TableSpec
+    from maestro_adapters.spark import SparkLake
 
     server = SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)
@@ -363,7 +364,7 @@ def sail(place, millions, events, late):
 
 
 def side_log(place, millions, events, late):
-    import pyarrow.parquet as pq
+    from deltalake import DeltaTable
 
     from maestro_adapters.delta import DeltaLake
 
@@ -371,13 +372,12 @@ def side_log(place, millions, events, late):
     found = timed(
         place, batches(millions, events, late, 10), lambda n, batch: lake.append(batch, {"bench": n}, now=AT)
     )
-    found["read"] = median(_seconds(lambda: lake.read()) for _ in range(5))
+    found["read"] = median(_seconds(lake.read) for _ in range(5))
     found["fold"] = _seconds(lambda: lake.fold(now=AT))
     lake.fold(now=AT)
     lake.fold(now=AT)
-    table = lake._log.table
-    found["plain"] = median(_seconds(lambda: table.to_pyarrow_table()) for _ in range(5))
-    del pq
+    table = DeltaTable(str(place))
+    found["plain"] = median(_seconds(table.to_pyarrow_table) for _ in range(5))
     return found
 
 
@@ -388,20 +388,22 @@ def _seconds(call):
 
 
 def ducklake(place, millions, events, late):
-    """DuckLake: merges on read, by delete files; two MERGEs in a transaction, for it takes one action each."""
+    """DuckLake: merges on read, by delete files; two MERGEs in a transaction, for it takes one action each.
+
+    MAESTRO_DUCKLAKE names a folder made by ``pip install --target FOLDER duckdb==1.5.5
+    duckdb-extension-ducklake==1.5.5``: extensions fit one version of DuckDB only.
+    """
+    overlay = os.environ.get("MAESTRO_DUCKLAKE")
+    if not overlay:
+        os._exit(77)
+    sys.path.insert(0, overlay)
     import duckdb
 
     from maestro.lake.dedupe import latest
 
-    extensions = os.environ.get("MAESTRO_DUCKDB_EXTENSIONS")
-    try:
-        connection = duckdb.connect()
-        if extensions:
-            connection.execute(f"SET extension_directory = '{extensions}'")
-        connection.execute("SET autoinstall_known_extensions = false")
-        connection.execute("LOAD ducklake")
-    except duckdb.Error:
-        sys.exit(77)
+    (extension,) = Path(overlay).glob("duckdb_extension_ducklake/extensions/*/ducklake.duckdb_extension")
+    connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
+    connection.execute(f"LOAD '{extension}'")
     home = Path(place).with_name("ducklake")
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir()
@@ -415,7 +417,7 @@ def ducklake(place, millions, events, late):
             first = False
         connection.execute("INSERT INTO dl.t SELECT *, 1 FROM rows")
 
-    def step(number, batch):
+    def step(_number, batch):
         rows = latest(batch, ("executionId",))
         names = [name for name in rows.column_names if name[0] != "_"] + ["_version"]
         connection.register("s", rows)
@@ -433,7 +435,7 @@ def ducklake(place, millions, events, late):
 
     found = timed(home, batches(millions, events, late, 10), step)
     found["read"] = median(
-        _seconds(lambda: connection.execute("SELECT * FROM dl.t").to_arrow_table()) for _ in range(5)
+        _seconds(lambda: connection.execute("SELECT * FROM dl.t").fetch_arrow_table()) for _ in range(5)
     )
     found["fold"] = 0.0
     found["plain"] = found["read"]
