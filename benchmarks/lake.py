@@ -15,7 +15,7 @@ from json import dumps, loads
 from pathlib import Path
 from statistics import median
 from tempfile import mkdtemp
-from time import perf_counter
+from time import perf_counter, process_time
 
 from benchmarks.table import Table
 
@@ -52,13 +52,24 @@ def _merges(folder, sizes, events, late, contenders):
                     f"{millions} M rows: {name}",
                     f"{one['seconds']:.3f}",
                     f"{one['seconds'] / floor['seconds']:.2f}",
+                    f"{one['cpu']:.3f}",
+                    f"{one['cpu'] / floor['cpu']:.2f}",
                     f"{events / one['seconds']:,.0f}",
                     f"{one['peak'] / 2**20:,.0f}",
                     f"{one['bytes'] / 1e6:.1f}",
                 )
             )
     title = f"Lake: {events:,} events into a table, {late:.0%} late keys"
-    columns = ("", "s / batch", f"÷ {contenders[0]}", "events/s", "peak MB", "MB written")
+    columns = (
+        "",
+        "s / batch",
+        f"÷ {contenders[0]}",
+        "CPU s",
+        f"÷ {contenders[0]}",
+        "events/s",
+        "peak MB",
+        "MB written",
+    )
     return Table(title, columns, rows, _NOTES)
 
 
@@ -260,14 +271,15 @@ def make(place, millions, partitioned):
 
 def timed(place, count, step):
     """Median seconds and bytes written of batches after the first."""
-    times, written = [], []
+    times, used, written = [], [], []
     for number, batch in enumerate(count):
         before = total(place)
-        began = perf_counter()
+        began, busy = perf_counter(), process_time()
         step(number, batch)
         times.append(perf_counter() - began)
+        used.append(process_time() - busy)
         written.append(total(place) - before)
-    return {"seconds": median(times[WARM:]), "bytes": median(written[WARM:])}
+    return {"seconds": median(times[WARM:]), "cpu": median(used[WARM:]), "bytes": median(written[WARM:])}
 
 
 def total(place):

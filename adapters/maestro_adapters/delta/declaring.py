@@ -75,6 +75,8 @@ def check_columns(columns: pa.Schema, spec: TableSpec) -> None:
             stored = plain(pa.schema(Schema.from_arrow(pa.schema([field])).to_arrow())).field(0).type
         except Exception as error:
             raise _unsupported(field, str(error)) from error
+        if pa.types.is_timestamp(field.type) and field.type.unit == "ns":
+            raise _unsupported(field, "nanoseconds are not in Delta's protocol")
         if stored != field.type:
             raise _unsupported(field, f"it would be stored as {stored}")
 

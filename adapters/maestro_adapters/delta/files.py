@@ -56,13 +56,11 @@ class Files:
         wanted = [field for field in schema if columns is None or field.name in columns]
         name = partition[0] if partition else None
         inside = [field.name for field in wanted if field.name != name]
-        found = pq.read_table(
-            self._at(unquote(path)),
-            columns=inside,
-            filesystem=self._system,
-            partitioning=None,
-            memory_map=self._local,
-        )
+        at = self._at(unquote(path))
+        source = at if self._local else self._system.open_input_file(at)
+        with pq.ParquetFile(source, memory_map=self._local) as file:
+            there = set(file.schema_arrow.names)
+            found = file.read([name for name in inside if name in there])
         arrays = []
         for field in wanted:
             if partition is not None and field.name == name:

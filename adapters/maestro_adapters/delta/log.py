@@ -131,6 +131,15 @@ class DeltaLog:
         self._table = None
         self.exists()
 
+    def add_columns(self, fields: Sequence[pa.Field]) -> None:
+        """Add columns, null in the rows that are there."""
+        import pyarrow as pa
+        from deltalake import Schema
+
+        with storage_errors(self.address):
+            self.table.alter.add_columns(Schema.from_arrow(pa.schema(fields)).fields)
+            self.refresh()
+
     def refresh(self) -> None:
         """Look for newer versions."""
         if not self.exists():

@@ -37,6 +37,9 @@ def live_rows(
     schema = own_columns(log.schema)
     wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
     side = latest(side, spec.key)
+    for field in schema:  # a column that is younger than the side log
+        if field.name not in side.column_names:
+            side = side.append_column(field, pa.nulls(len(side), field.type))
     files = log.files()
     overlapping = {file.path for file in _overlapping(files, side, spec)} if len(side) else set()
 

@@ -43,12 +43,15 @@ class SideLog:
         self._key = key
 
     def create(self, columns: pa.Schema) -> None:
-        """Make it if it is missing."""
+        """Make it if it is missing, and give it the columns that the table has got meanwhile."""
         import pyarrow as pa
 
         if not self.log.exists():
             at = pa.field(LOGGED_AT, pa.timestamp("us", tz="UTC"))
             self.log.create(change_schema(columns).append(at), _CONFIGURATION)
+        there = set(self.log.schema.names)
+        if missing := [field for field in columns if field.name not in there]:
+            self.log.add_columns(missing)
 
     def refresh(self) -> None:
         """Look for newer versions."""
