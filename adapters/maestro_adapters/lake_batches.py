@@ -28,7 +28,7 @@ class Batch:
 
     def deduped(self, spec: TableSpec, truncated: Mapping[str, int]) -> Deduped:
         """One change a key, with what truncates left."""
-        return dedupe(self.sifted.changes, spec.key, truncated)
+        return dedupe(self.sifted.changes, spec.key, truncated, spec.partition_by)
 
 
 def prepared(

@@ -380,7 +380,7 @@ class DeltaLake:
     def _deduped(self, changes: pa.Table) -> Deduped:
         bounds = {source: self._log.transaction(f"truncated/{source}") for source in _sources(changes)}
         known = {source: at for source, at in bounds.items() if at is not None}
-        return dedupe(changes, self._spec.key, known)
+        return dedupe(changes, self._spec.key, known, self._spec.partition_by)
 
     def _purged(self, changes: pa.Table) -> dict[str, int]:
         bounds = {source: self._log.transaction(f"purged/{source}") for source in _sources(changes)}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from maestro.lake.changes import EVENT_TIME, OP, SOURCE, VERSION, Op
+from maestro.lake.keys import match
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,8 +31,17 @@ class Deduped:
     stale: int
 
 
-def dedupe(batch: pa.Table, key: Sequence[str], truncated: Mapping[str, int]) -> Deduped:
-    """One change a key; ``truncated`` is what earlier truncates left."""
+def dedupe(
+    batch: pa.Table, key: Sequence[str], truncated: Mapping[str, int], partition_by: str | None = None
+) -> Deduped:
+    """One change a key.
+
+    Args:
+        batch: changes.
+        key: the key columns.
+        truncated: what earlier truncates left.
+        partition_by: with it a delete that names no partition gets that of its key's other changes, if there are any.
+    """
     import pyarrow.compute as pc
 
     is_truncate = pc.equal(batch[OP], str(Op.TRUNCATE))
@@ -39,7 +49,10 @@ def dedupe(batch: pa.Table, key: Sequence[str], truncated: Mapping[str, int]) ->
     for row in batch.filter(is_truncate).select([SOURCE, VERSION]).to_pylist():
         source = row[SOURCE] or ""
         bounds[source] = max(bounds.get(source, 0), row[VERSION])
-    changes = latest(batch.filter(pc.invert(is_truncate)), key)
+    told = batch.filter(pc.invert(is_truncate))
+    changes = latest(told, key)
+    if partition_by is not None and changes[partition_by].null_count:
+        changes = _with_partition(changes, told, key, partition_by)
     alive = drop_truncated(changes, bounds)
     return Deduped(alive, bounds, len(changes) - len(alive))
 
@@ -83,6 +96,17 @@ def drop_truncated(rows: pa.Table, bounds: Mapping[str, int]) -> pa.Table:
         of_source = pc.fill_null(pc.equal(rows[SOURCE], source), source == "")
         rows = rows.filter(pc.invert(pc.and_(of_source, pc.less(rows[VERSION], version))))
     return rows
+
+
+def _with_partition(changes: pa.Table, told: pa.Table, key: Sequence[str], partition_by: str) -> pa.Table:
+    import pyarrow.compute as pc
+
+    known = latest(told.filter(pc.is_valid(told[partition_by])), key)
+    theirs = known[partition_by].combine_chunks().take(match(changes, known, key))
+    filled = pc.coalesce(changes[partition_by].combine_chunks(), theirs)
+    return changes.set_column(
+        changes.schema.get_field_index(partition_by), changes.schema.field(partition_by), filled
+    )
 
 
 def _last_of_each(ordered: pa.Table, key: Sequence[str]) -> pa.Table:

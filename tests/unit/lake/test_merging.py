@@ -68,6 +68,12 @@ def test_a_truncate_voids_what_is_older_of_its_source():
     assert (len(again.changes), again.stale) == (0, 1)
 
 
+def test_a_delete_takes_the_partition_that_its_key_has_elsewhere_in_the_batch():
+    told = batch(change("a", 1, p="p7"), change("a", 2, op="d", p=None), change("b", 2, op="d", p=None))
+    found = dedupe.dedupe(told, ["k"], {}, "p").changes
+    assert {row["k"]: row["p"] for row in found.to_pylist()} == {"a": "p7", "b": None}
+
+
 # ---- keys
 
 KEYS = st.tuples(st.sampled_from(["a", "b", "aa"]), st.integers(0, 3), st.sampled_from(["x", "y"]))
