@@ -60,15 +60,19 @@ class OwnServer:
             raise OSError("\n".join([f"up-{self.name}.sh ended with {done.returncode}", done.stderr, *said]))
         return done.stdout.strip()
 
-    def kill(self):
-        """SIGKILL to the server and all its children, waiting until the port is free."""
+    def signal(self, number):
+        """Send a signal to the server and all its children."""
         pid = int((self.folder / self.name / "pid").read_text().splitlines()[0])
         children = subprocess.run(
             ["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False
         ).stdout
         for one in (pid, *map(int, children.split())):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(one, signal.SIGKILL)
+                os.kill(one, number)
+
+    def kill(self):
+        """SIGKILL to the server and all its children, waiting until the port is free."""
+        self.signal(signal.SIGKILL)
         while answers(self.port):
             threading.Event().wait(0.01)
 

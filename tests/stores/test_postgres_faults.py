@@ -1,6 +1,7 @@
 """PostgreSQL as it fails: killed, restarted, cut off after the commit, crowded, slow, read-only, foreign."""
 
 import os
+import signal
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -102,6 +103,24 @@ def test_a_restart_between_two_calls_is_not_noticed(own):
     own.start()
     assert store.held() == {"acme": 4}
     store._database.close()
+
+
+def test_a_server_that_is_frozen_is_given_up_and_used_again_when_it_thaws(own):
+    base = Database(own.url, schema="frozen", timeout=0.5)
+    store = PostgresLeases(base)
+    lease = store.acquire(claim("r-1"), ONE, admitted)
+    own.signal(signal.SIGSTOP)
+    try:
+        for ask in (lambda: store.find("acme", "r-1"), lambda: store.acquire(claim("r-2"), ONE, admitted)):
+            with pytest.raises(PortError) as caught:
+                ask()
+            assert (caught.value.code, bool(caught.value.retry_after)) == ("store_unreachable", True)
+    finally:
+        own.signal(signal.SIGCONT)
+    assert store.find("acme", "r-1").token == lease.token
+    assert isinstance(store.acquire(claim("r-2"), ONE, admitted), Full)
+    assert subjects(store.outbox) == ["r-1"]
+    base.close()
 
 
 @pytest.fixture

@@ -7,10 +7,12 @@ idle ones, and the next call opens another.
 
 from __future__ import annotations
 
+import math
 import os
 import select
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from importlib import import_module
 from importlib.resources import files
 from threading import BoundedSemaphore, Lock
@@ -27,6 +29,8 @@ __all__ = ["Database", "Transaction", "escape", "unescape"]
 
 _OLDEST: Final = 130_000
 _LONGEST_SCHEMA: Final = 63
+_LONGEST_WAIT: Final = 3
+"""Times the timeout: how long an answer is waited for. The server itself ends a statement after two of them."""
 
 _PREPARE: Final = """
     SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
@@ -51,7 +55,8 @@ class Database:
         conninfo: a URL or keywords as libpq takes them.
         schema: where the tables are; made when missing. Stores in different schemas do not know one another.
         size: how many connections this process opens at most.
-        timeout: seconds to wait for a connection, a lock or, twice as long, a statement.
+        timeout: seconds to wait for a connection, a lock or, twice as long, a statement. A server that is frozen, and
+            so ends nothing by itself, is given up after three times as long.
 
     Raises:
         PortError: psycopg is missing (extra ``[postgres]``), or the database cannot be used, with remedy; nothing was
@@ -143,7 +148,7 @@ class Database:
             connection.close()
 
     def _give_back(self, connection: Connection[Any]) -> None:
-        if connection.broken:
+        if connection.broken or connection.closed:
             self._drop_idle()
         elif self._closed or connection.info.transaction_status:
             connection.close()
@@ -166,7 +171,10 @@ class Database:
             "tcp_user_timeout": round(self._timeout * 2000),
         }  # fmt: skip
         given = self._psycopg.conninfo.conninfo_to_dict(self._conninfo)
-        connection = self._psycopg.connect(**(defaults | given), autocommit=True, client_encoding="utf8")
+        connection = _patient(self._psycopg).connect(
+            **(defaults | given), autocommit=True, client_encoding="utf8"
+        )
+        connection.longest = _LONGEST_WAIT * self._timeout
         try:
             milliseconds = round(self._timeout * 1000)
             version, encoding, *_ = connection.execute(
@@ -297,6 +305,31 @@ def _driver() -> Any:
             retry_after=None,
             remedy="Run: pip install 'maestro-conductor[postgres]'",
         ) from error
+
+
+@cache
+def _patient(psycopg: Any) -> Any:
+    """A connection that waits for an answer for a bounded time.
+
+    ``statement_timeout`` is kept by the server, and TCP's timeouts by its kernel: a server whose processes are frozen
+    answers nothing and loses no packet. That this wait is over is known here alone.
+    """
+
+    class Patient(psycopg.Connection):  # type: ignore[misc]  # the driver was imported late
+        longest = math.inf
+
+        def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+            if timeout is not None or self.longest == math.inf:
+                return super().wait(gen, interval, timeout)
+            try:
+                return super().wait(gen, interval, self.longest)
+            except psycopg.errors._WaitTimeout as error:  # noqa: SLF001  # as the driver documents wait()
+                self.close()
+                raise psycopg.OperationalError(
+                    f"it did not answer for {self.longest:g} s; the connection was given up"
+                ) from error
+
+    return Patient
 
 
 def _has_news(descriptor: int) -> bool:

@@ -80,12 +80,16 @@ _TEXTS: Final[tuple[tuple[str, _Meaning], ...]] = (
 )
 
 
+_WITHOUT_STATE: Final = frozenset({"OperationalError", "ConnectionTimeout"})
+"""What the driver raises of its own, without having heard from the server."""
+
+
 def failure(name: str, error: Exception) -> PortError:
     """The error that a caller gets for one of the driver's; its message names the server without secrets."""
     state = getattr(error, "sqlstate", None) or ""
     text = " ".join(str(error).split()).rstrip(".")
     meaning = _STATES.get(state) or _STATES.get(state[:3]) or _STATES.get(state[:2])
-    if meaning is None and not state and type(error).__name__ == "OperationalError":
+    if meaning is None and not state and type(error).__name__ in _WITHOUT_STATE:
         said = text.rpartition("FATAL:")[2]
         meaning = next((known for part, known in _TEXTS if part in said), _UNREACHABLE)
     code, retry_after, remedy = meaning or ("store_failed", 1.0, "See the server's log.")
