@@ -7,6 +7,7 @@ that white space does not matter. Other files are hashed byte for byte.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -16,6 +17,8 @@ __all__ = ["hashed_bytes", "is_structured", "is_yaml_data", "parse_json", "parse
 
 _STRUCTURED = frozenset({".manifest", "data.json", "data.yaml", "data.yml"})
 _YAML = (".yaml", ".yml")
+_MINUS_ZERO = re.compile(rb"(?:^|[\[:,\s])-0(?![.eE0-9])")
+"""A minus zero, or a text that has one after a space or a comma; what is found too much only costs time."""
 
 
 def is_structured(name: str) -> bool:
@@ -88,8 +91,8 @@ class _Literal(str):
 
 def _as_python_writes(name: str, content: bytes) -> bytes | None:
     """OPA's form by the standard library's quick encoder, or None where that would spell a number otherwise."""
-    if b"-0" in content:
-        return None  # perhaps a minus zero, which an int forgets
+    if _MINUS_ZERO.search(content):
+        return None  # an int forgets it
     others: list[str] = []
 
     def real(text: str) -> float:
