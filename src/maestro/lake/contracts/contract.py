@@ -87,7 +87,10 @@ class Contract:
         Raises:
             BadInputError: ``not_tabular``, the schema describes something that no table can hold.
         """
-        return _COLUMNS[self.format](self.schema)
+        try:
+            return _COLUMNS[self.format](self.schema)
+        except RecursionError as error:
+            raise _too_deep() from error
 
     def arrow_schema(self) -> pa.Schema:
         """The columns as a pyarrow schema, so that a batch can be judged.
@@ -151,9 +154,13 @@ def _contract(format_: Format, raw: Any, others: Mapping[str, Any]) -> Contract:
             return Contract(format_, Document(raw, others))
         return Contract(format_, parse_schema(raw))
     except RecursionError as error:
-        raise BadInputError(
-            "The schema nests too deeply.", code="schema_too_complex", remedy="Split it into several."
-        ) from error
+        raise _too_deep() from error
+
+
+def _too_deep() -> BadInputError:
+    return BadInputError(
+        "The schema nests too deeply.", code="schema_too_complex", remedy="Split it into several."
+    )
 
 
 def read_document(data: bytes) -> Any:

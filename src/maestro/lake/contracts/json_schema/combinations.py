@@ -92,9 +92,13 @@ def _unmatched(
             told = True
             closest = min(near, key=lambda other: (abs(other - at), other))
             yield from (each.at(*steps[at]) for each in found[at][closest])
-    if written or not told:
+    if written:
         alone = ", ".join(str(at) for at in range(len(old)) if at not in matched)
         yield Difference(Is.COMBINED_TYPE_SUBSCHEMAS_CHANGED, (), f"parts without a partner: {alone}")
+    elif not told:
+        gone = " and ".join(str(part) for at, part in enumerate(old) if at not in matched)
+        come = " and ".join(str(part) for at, part in enumerate(new) if at not in taken)
+        yield Difference(Is.TYPE_CHANGED, (), f"{gone} → {come}")
 
 
 def _matching(fits: Sequence[Sequence[bool]]) -> dict[int, int]:
