@@ -24,10 +24,9 @@ def _matches(path: Sequence[str], wanted: Sequence[str | None]) -> bool:
 
 def calls(policy: ir.Policy, blocks: Iterable[ir.Block]) -> set[str]:
     """Names of the functions that blocks call, and of all that a dynamic call may mean."""
-    names = {function.name for function in policy.functions}
     found: set[str] = set()
     for statement in walk.statements(blocks):
-        if isinstance(statement, ir.Call) and statement.func in names:
+        if isinstance(statement, ir.Call) and statement.func in policy.names:
             found.add(statement.func)
         elif isinstance(statement, ir.CallDynamic):
             wanted = [_constant(policy, operand) for operand in statement.path]
@@ -122,7 +121,7 @@ def needs_of(
                 places[target] |= reached
                 grown = True
     needs = Needs()
-    names = {function.name for function in policy.functions}
+    names = policy.names
     for statement in found:
         needs |= Needs(frozenset(_read_places(policy, statement, places)))
         if any(local == 1 for local in _used(statement, names)):
@@ -149,7 +148,7 @@ def _followed(
     return -1, set()
 
 
-def _used(statement: ir.Statement, names: set[str]) -> list[int]:
+def _used(statement: ir.Statement, names: frozenset[str]) -> list[int]:
     """Locals that a statement looks into; passing input and data on to a function is none of it."""
     if isinstance(statement, ir.Call) and statement.func in names:
         return [operand.value for operand in statement.args[2:] if operand.type == "local"]
@@ -161,8 +160,7 @@ def _used(statement: ir.Statement, names: set[str]) -> list[int]:
 def _read_places(
     policy: ir.Policy, statement: ir.Statement, places: dict[int, set[tuple[str, ...]]]
 ) -> set[tuple[str, ...]]:
-    names = {function.name for function in policy.functions}
-    used = _used(statement, names)
+    used = _used(statement, policy.names)
     target, reached = _followed(policy, statement, places)
     if isinstance(statement, ir.AssignVar) and target != -1:
         return set()

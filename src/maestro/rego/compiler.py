@@ -93,10 +93,13 @@ def compile_policy(policy: ir.Policy, registry: Registry) -> Compiled:
 
 
 def _called_builtins(policy: ir.Policy) -> set[str]:
-    names = {function.name for function in policy.functions}
     parts: tuple[ir.Function | ir.Plan, ...] = (*policy.functions, *policy.plans)
     blocks = [block for part in parts for block in part.blocks]
-    return {one.func for one in walk.statements(blocks) if isinstance(one, ir.Call) and one.func not in names}
+    return {
+        one.func
+        for one in walk.statements(blocks)
+        if isinstance(one, ir.Call) and one.func not in policy.names
+    }
 
 
 def _data_only(needs: analysis.Needs) -> bool:

@@ -40,7 +40,7 @@ def materialise(low: Lowering, local: int) -> None:
     display = fact.display
     assert display is not None  # noqa: S101 - for the type checker: the caller looked
     if display.constant and not display.remaining:
-        value = low.tables.constant(_built(low, display))
+        value = low.tables.collection(display.kind, display.parts, lambda: _built(low, display))
         low.store(local, Term(value, display.kind, constant=True), Fact(defined=True, kind=display.kind))
         return
     joined_parts = ", ".join(display.parts)

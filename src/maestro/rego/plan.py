@@ -326,6 +326,7 @@ class Policy(msgspec.Struct, frozen=True):
         files: names of the policy's files, which statements point at.
         plans: entrypoints.
         functions: what they call.
+        names: of the functions.
     """
 
     strings: tuple[str, ...]
@@ -333,6 +334,7 @@ class Policy(msgspec.Struct, frozen=True):
     files: tuple[str, ...]
     plans: tuple[Plan, ...]
     functions: tuple[Function, ...]
+    names: frozenset[str]
 
 
 def read_plan(source: bytes | dict[str, Any]) -> Policy:
@@ -399,12 +401,14 @@ def _policy(raw: Any) -> Policy:
     static = _object(top.get("static"), "static", frozenset({"strings", "builtin_funcs", "files"}))
     plans = _list(_object(top.get("plans"), "plans", frozenset({"plans"})).get("plans"), "plans.plans")
     functions = _list(_object(top.get("funcs"), "funcs", frozenset({"funcs"})).get("funcs"), "funcs.funcs")
+    made = tuple(_function(function, f"funcs.funcs[{i}]") for i, function in enumerate(functions))
     return Policy(
         strings=_names(static, "strings", "value"),
         builtins=_names(static, "builtin_funcs", "name"),
         files=_names(static, "files", "value"),
         plans=tuple(_plan(plan, f"plans.plans[{i}]") for i, plan in enumerate(plans)),
-        functions=tuple(_function(function, f"funcs.funcs[{i}]") for i, function in enumerate(functions)),
+        functions=made,
+        names=frozenset(function.name for function in made),
     )
 
 

@@ -278,7 +278,7 @@ def _insert(low: Lowering, statement: ir.ObjectInsert) -> None:
 
 def _insert_once(low: Lowering, statement: ir.ObjectInsertOnce) -> None:
     terms = low.all_of(statement.key, statement.value)
-    found = low.need(statement.object)
+    found = low.need(statement.object) if terms is not None else None
     if terms is not None and found is not None:
         key, value = terms
         low.line(f"insert_once(c, {found.text}, {key_text(key)}, {value.text})")

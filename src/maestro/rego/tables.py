@@ -10,6 +10,7 @@ import attrs
 from maestro.rego import plan as ir
 from maestro.rego.errors import PlanError
 from maestro.rego.inline import Form
+from maestro.rego.numbers import Number
 
 __all__ = ["Callee", "Tables"]
 
@@ -48,14 +49,20 @@ class Tables:
         self.constants: list[Any] = []
         self.place = "policy"
         """What is being compiled, as a message about it says."""
-        self._known: dict[tuple[str, Any], str] = {}
+        self._known: dict[tuple[str, ...], str] = {}
 
-    def constant(self, value: Any) -> str:
-        """The name of a string, number or collection in the table."""
-        known = (type(value).__name__, repr(value))
+    def constant(self, value: str | int | Number) -> str:
+        """The name of a string or number in the table."""
+        return self._named((type(value).__name__, str(value)), lambda: value)
+
+    def collection(self, kind: str, parts: tuple[str, ...], build: Callable[[], Any]) -> str:
+        """The name of a collection of constants, known by the names of its members: its text may be endless."""
+        return self._named((kind, *parts), build)
+
+    def _named(self, known: tuple[str, ...], build: Callable[[], Any]) -> str:
         if known not in self._known:
-            self._known[known] = f"K{len(self.constants)}"
-            self.constants.append(value)
+            self.constants.append(build())
+            self._known[known] = f"K{len(self.constants) - 1}"
         return self._known[known]
 
     def string(self, index: int) -> str:

@@ -44,7 +44,7 @@ __all__ = [
     "unkey",
 ]
 
-NODES: Final = 2_000_000
+NODES: Final = 1_000_000
 """Values that one comparison, hashing or rendering may visit: an array of itself, 40 times over, visits 2**40."""
 
 
@@ -109,8 +109,8 @@ class _Budget:
 
     __slots__ = ("left",)
 
-    def __init__(self, left: int = NODES) -> None:
-        self.left = left
+    def __init__(self) -> None:
+        self.left = NODES
 
     def spend(self, nodes: int) -> None:
         self.left -= nodes
