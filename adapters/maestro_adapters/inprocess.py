@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from threading import Lock
 
 from maestro.kernel.events import Event
@@ -366,9 +367,8 @@ class InProcessOutbox:
         self._keep = keep
         self._events: dict[int, Event] = {}
         self._known: set[tuple[str, str]] = set()
-        self._first = 1
         self._last = 0
-        self._acknowledged: dict[str, int] = {}
+        self._consumers: dict[str, tuple[int, bytes | None]] = {}
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -387,22 +387,40 @@ class InProcessOutbox:
                 self._last += 1
                 self._events[self._last] = event
                 if len(self._events) > self._keep:
-                    dropped = self._events.pop(self._first)
-                    self._known.discard((dropped.source, dropped.id))
-                    self._first += 1
+                    self._drop(next(iter(self._events)))
 
     def read(self, after: int = 0, limit: int = 1000) -> Sequence[tuple[int, Event]]:
         """Up to ``limit`` events with positions greater than ``after``."""
         with self._lock:
-            start = max(after + 1, self._first)
-            stop = min(start + max(0, limit), self._last + 1)
-            return [(position, self._events[position]) for position in range(start, stop)]
+            first = max(after + 1, next(iter(self._events), self._last + 1))
+            kept = (
+                (position, self._events[position])
+                for position in range(first, self._last + 1)
+                if position in self._events
+            )
+            return list(islice(kept, max(0, limit)))
 
-    def acknowledge(self, consumer: str, position: int) -> None:
+    def acknowledge(self, consumer: str, position: int, state: bytes | None = None) -> None:
         """Remember how far the consumer has come; never moves backward."""
         with self._lock:
-            self._acknowledged[consumer] = max(position, self._acknowledged.get(consumer, 0))
+            if position >= self.acknowledged(consumer):
+                self._consumers[consumer] = (position, state)
 
     def acknowledged(self, consumer: str) -> int:
         """The position the consumer last acknowledged."""
-        return self._acknowledged.get(consumer, 0)
+        return self.resume(consumer)[0]
+
+    def resume(self, consumer: str) -> tuple[int, bytes | None]:
+        """That position, and the state kept with it."""
+        return self._consumers.get(consumer, (0, None))
+
+    def forget(self, positions: Sequence[int]) -> None:
+        """Delete these events; the newest stays."""
+        with self._lock:
+            newest = next(reversed(self._events), 0)
+            for position in {*positions} & self._events.keys() - {newest}:
+                self._drop(position)
+
+    def _drop(self, position: int) -> None:
+        dropped = self._events.pop(position)
+        self._known.discard((dropped.source, dropped.id))

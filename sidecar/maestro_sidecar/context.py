@@ -18,6 +18,7 @@ from maestro_sidecar.auth import Authenticator
 from maestro_sidecar.logs import Log
 from maestro_sidecar.metrics import Metrics
 from maestro_sidecar.readiness import Readiness
+from maestro_sidecar.retention import Retention
 from maestro_sidecar.settings import Settings
 from maestro_sidecar.stored_flags import StoredFlags
 from maestro_sidecar.tracing import Tracing
@@ -93,6 +94,7 @@ class Context:
         violations: the standing replay.
         contracts: the registry of contracts.
         audit: the node's audit log; ``audit.log.append`` is the door to it.
+        retention: forgets old events.
         readiness: whether the stores take what they are asked to keep.
         tracing: spans of sampled requests; None when it is off.
         edge: edge policy; None for none.
@@ -115,6 +117,7 @@ class Context:
     audit: AuditTrail
     tracing: Tracing | None
     readiness: Readiness
+    retention: Retention
     edge: EdgeService | None
     closing: tuple[Callable[[], object], ...]
 

@@ -36,6 +36,7 @@ __all__ = ["Started", "serve"]
 _REPLAY_EVERY = 1.0
 _AUDIT_EVERY = 1.0
 _FLAGS_EVERY = 1.0
+_FORGET_EVERY = 30.0
 _BACKLOG = 1024
 
 
@@ -139,6 +140,7 @@ class _Server(uvicorn.Server):
         self._spawn(self._sweep())
         self._spawn(self._follow_for_audit())
         self._spawn(self._follow_flags())
+        self._spawn(self._forget_events())
         edge = self._context.edge
         if edge is not None and edge.pump is not None:
             edge.pump.start()
@@ -209,6 +211,18 @@ class _Server(uvicorn.Server):
                 await context.background.run(context.flags.refresh)
             except MaestroError as error:
                 context.log.warning("flags_stay", error=str(error))
+
+    async def _forget_events(self) -> None:
+        """Keep what the replay found, then forget what it no longer needs."""
+        context = self._context
+        while True:
+            await asyncio.sleep(_FORGET_EVERY)
+            try:
+                await context.background.run(context.violations.keep)
+                while await context.background.run(context.retention.turn):  # noqa: ASYNC110 - a breath, no poll
+                    await asyncio.sleep(0.05)
+            except MaestroError as error:
+                context.log.warning("events_stay", error=str(error))
 
     async def _sweep(self) -> None:
         seconds = self._context.settings.server.request_timeout_seconds

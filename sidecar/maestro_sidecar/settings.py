@@ -40,6 +40,7 @@ __all__ = [
     "DEFAULT_PORT",
     "FIXED_SCOPES",
     "AuditSettings",
+    "EventSettings",
     "LogSettings",
     "MetricsSettings",
     "Overrides",
@@ -139,6 +140,18 @@ class LogSettings(Struct, rename="camel", forbid_unknown_fields=True, frozen=Tru
     format: Literal["json"] = "json"
 
 
+class EventSettings(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+    """How long events of runs are kept in the store; those of documents and flags stay.
+
+    Attributes:
+        keep_days: older ones are forgotten.
+        keep_most: with more than this many since, they are forgotten earlier.
+    """
+
+    keep_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
+    keep_most: Annotated[int, Meta(ge=1000)] = 1_000_000
+
+
 class TracingSettings(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
     """Sampled traces, sent over OTLP (HTTP, protobuf); off without an endpoint.
 
@@ -188,6 +201,7 @@ class Settings(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
         metrics: cardinality.
         audit: keys.
         tracing: where traces go, and how many.
+        events: how long they are kept.
         edge: edge policy; None for none.
         state: folder for what is made when the settings name nothing.
     """
@@ -201,6 +215,7 @@ class Settings(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
     metrics: MetricsSettings = MetricsSettings()
     audit: AuditSettings = AuditSettings()
     tracing: TracingSettings = TracingSettings()
+    events: EventSettings = EventSettings()
     edge: EdgeSettings | None = None
     state: str = ""
 

@@ -17,6 +17,11 @@ TURN = 200
 """Events a turn: about five milliseconds, which is what decisions may have to wait for the interpreter."""
 
 
+KEEP_EVERY = 5000
+"""Events after which what was found is kept without waiting for ``keep``."""
+_NAME = "limits/replay"
+
+
 class Figures(msgspec.Struct, frozen=True):
     """What the replay found so far."""
 
@@ -29,8 +34,11 @@ class Figures(msgspec.Struct, frozen=True):
 class ViolationWatch:
     """Feeds a ``Replay`` from an event log. Thread-safe.
 
+    Every so often what it found is kept in the log itself, so that the next start goes on from there, and what lies
+    before may be forgotten.
+
     Args:
-        events: the log, read from its beginning.
+        events: the log.
         log: where violations are told.
     """
 
@@ -39,8 +47,14 @@ class ViolationWatch:
         self._log = log
         self._replay = Replay()
         self._position = 0
+        self._kept: int | None = None
         self._skipped = 0
         self._lock = Lock()
+
+    @property
+    def kept(self) -> int:
+        """Up to this position the log may be forgotten: what was found there is kept."""
+        return self._kept or 0
 
     def turn(self) -> bool:
         """Read one piece of the log; whether more is waiting.
@@ -49,6 +63,8 @@ class ViolationWatch:
             PortError: the log did not answer; the next turn goes on where this one began.
         """
         with self._lock:
+            if self._kept is None:
+                self._resume()
             piece = self._events.read(self._position, TURN)
             for position, event in piece:
                 self._position = position
@@ -62,9 +78,30 @@ class ViolationWatch:
                     self._log.error(
                         "limit_violated", subject=event.subject, position=position, data=event.data
                     )
+            if self._position - self.kept >= KEEP_EVERY:
+                self._keep()
             return len(piece) == TURN
+
+    def keep(self) -> None:
+        """Keep what was found so far. Raises PortError."""
+        with self._lock:
+            if self._kept is not None and self._position > self._kept:
+                self._keep()
 
     def figures(self) -> Figures:
         """What was found so far."""
         replay = self._replay
         return Figures(replay.admitted, replay.violated, replay.ratio, self._skipped)
+
+    def _resume(self) -> None:
+        position, state = self._events.resume(_NAME)
+        replay = Replay() if state is None else Replay.restored(state)
+        if replay is None:
+            self._log.warning("replay_begins_anew", position=position)
+            position, replay = 0, Replay()
+        self._position, self._replay = (position if state is not None else 0), replay
+        self._kept = self._position
+
+    def _keep(self) -> None:
+        self._events.acknowledge(_NAME, self._position, self._replay.state())
+        self._kept = self._position

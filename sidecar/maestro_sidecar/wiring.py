@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from maestro.kernel.errors import PortError
 from maestro.ports.documents import DocumentStore
 from maestro.ports.events import EventLog
 from maestro.ports.leases import LeaseStore
@@ -23,6 +24,7 @@ from maestro_sidecar.context import Context, Gate, Workers
 from maestro_sidecar.logs import Log
 from maestro_sidecar.metrics import Metrics
 from maestro_sidecar.readiness import Readiness
+from maestro_sidecar.retention import Retention
 from maestro_sidecar.settings import ServerSettings, Settings, StoreSettings, is_loopback
 from maestro_sidecar.stored_flags import StoredFlags
 from maestro_sidecar.tracing import Tracing, opened
@@ -139,12 +141,14 @@ def wire(
         audit=audit,
         tracing=tracing,
         readiness=Readiness(background.leases, background.events, clock),
+        retention=Retention(background.events, clock, violations, settings.events),
         edge=edge,
         closing=(
             *reading.closing,
             *writing.closing,
             *background.closing,
             audit.store.close,
+            partial(_keep_findings, violations, log),
             *(() if tracing is None else (tracing.close,)),
             decides.close,
             admits.close,
@@ -203,6 +207,14 @@ def _audit_trail(settings: Settings, stores: Stores, clock: SystemClock, log: Lo
         cosigner=node_cosigner(settings),
         kept=kept,
     )
+
+
+def _keep_findings(violations: ViolationWatch, log: Log) -> None:
+    """So that the next start need not replay what this one did."""
+    try:
+        violations.keep()
+    except PortError as error:
+        log.warning("replay_not_kept", error=str(error))
 
 
 def _held(leases: LeaseStore) -> Callable[[], Mapping[str, int]]:

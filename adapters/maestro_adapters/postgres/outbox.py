@@ -32,9 +32,12 @@ _KEEP_ONE: Final = """
 _GIVE_POSITIONS: Final = "SELECT {schema}.give_positions()"
 _READ: Final = "SELECT position, body FROM {schema}.events WHERE position > %s ORDER BY position LIMIT %s"
 _ACKNOWLEDGE: Final = """
-    INSERT INTO {schema}.consumers AS known VALUES (%s, %s)
-    ON CONFLICT (name) DO UPDATE SET position = greatest(known.position, excluded.position)"""
-_ACKNOWLEDGED: Final = "SELECT position FROM {schema}.consumers WHERE name = %s"
+    INSERT INTO {schema}.consumers AS known VALUES (%s, %s, %s) ON CONFLICT (name) DO UPDATE
+    SET position = excluded.position, state = excluded.state WHERE excluded.position >= known.position"""
+_RESUME: Final = "SELECT position, state FROM {schema}.consumers WHERE name = %s"
+_FORGET: Final = """
+    DELETE FROM {schema}.events
+    WHERE position = ANY(%s::bigint[]) AND position < (SELECT max(position) FROM {schema}.events)"""
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)
@@ -63,7 +66,7 @@ class PostgresOutbox:
         self._database = Database(database) if isinstance(database, str) else database
         self._statements = {
             text: text.format(schema=self._database.schema)
-            for text in (_BEGIN, _KEEP, _GIVE_POSITIONS, _READ, _ACKNOWLEDGE, _ACKNOWLEDGED)
+            for text in (_BEGIN, _KEEP, _GIVE_POSITIONS, _READ, _ACKNOWLEDGE, _RESUME, _FORGET)
         }
 
     @property
@@ -96,16 +99,25 @@ class PostgresOutbox:
             rows = connection.execute(self._statements[_READ], (after, max(0, limit))).fetchall()
         return [(position, _decoder.decode(body)) for position, body in rows]
 
-    def acknowledge(self, consumer: str, position: int) -> None:
+    def acknowledge(self, consumer: str, position: int, state: bytes | None = None) -> None:
         """Remember how far the consumer has come; never moves backward."""
         with self._database.connection() as connection:
-            connection.execute(self._statements[_ACKNOWLEDGE], (escape(consumer), str(position)))
+            connection.execute(self._statements[_ACKNOWLEDGE], (escape(consumer), str(position), state))
 
     def acknowledged(self, consumer: str) -> int:
         """The position the consumer last acknowledged."""
+        return self.resume(consumer)[0]
+
+    def resume(self, consumer: str) -> tuple[int, bytes | None]:
+        """That position, and the state kept with it."""
         with self._database.connection() as connection:
-            row = connection.execute(self._statements[_ACKNOWLEDGED], (escape(consumer),)).fetchone()
-        return 0 if row is None else int(row[0])
+            row = connection.execute(self._statements[_RESUME], (escape(consumer),)).fetchone()
+        return (0, None) if row is None else (int(row[0]), row[1])
+
+    def forget(self, positions: Sequence[int]) -> None:
+        """Delete these events; the newest stays."""
+        with self._database.connection() as connection:
+            connection.execute(self._statements[_FORGET], (list(positions),))
 
     def close(self) -> None:
         """Close the connections, unless the database was handed in."""

@@ -17,8 +17,12 @@ __all__ = ["SqliteOutbox", "keep"]
 
 _KEEP: Final = "INSERT INTO events (source, id, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 _READ: Final = "SELECT position, body FROM events WHERE position > ? ORDER BY position LIMIT ?"
-_ACKNOWLEDGE: Final = "INSERT INTO consumers VALUES (?, ?) ON CONFLICT DO UPDATE SET position = max(position, excluded.position)"
-_ACKNOWLEDGED: Final = "SELECT position FROM consumers WHERE name = ?"
+_ACKNOWLEDGE: Final = """
+    INSERT INTO consumers VALUES (?, ?, ?) ON CONFLICT DO UPDATE
+    SET position = excluded.position, state = excluded.state WHERE excluded.position >= position"""
+_RESUME: Final = "SELECT position, state FROM consumers WHERE name = ?"
+# Positions are row ids: were the newest row deleted, the next event would be given a position that was read before.
+_FORGET: Final = "DELETE FROM events WHERE position = ? AND position < (SELECT max(position) FROM events)"
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)
@@ -58,16 +62,25 @@ class SqliteOutbox:
             rows = cursor.execute(_READ, (after, max(0, limit))).fetchall()
         return [(position, _decoder.decode(body)) for position, body in rows]
 
-    def acknowledge(self, consumer: str, position: int) -> None:
+    def acknowledge(self, consumer: str, position: int, state: bytes | None = None) -> None:
         """Remember how far the consumer has come; never moves backward."""
         with self._database.writing() as cursor:
-            cursor.execute(_ACKNOWLEDGE, (consumer, position))
+            cursor.execute(_ACKNOWLEDGE, (consumer, position, state))
 
     def acknowledged(self, consumer: str) -> int:
         """The position the consumer last acknowledged."""
+        return self.resume(consumer)[0]
+
+    def resume(self, consumer: str) -> tuple[int, bytes | None]:
+        """That position, and the state kept with it."""
         with self._database.reading() as cursor:
-            row = cursor.execute(_ACKNOWLEDGED, (consumer,)).fetchone()
-        return 0 if row is None else int(row[0])
+            row = cursor.execute(_RESUME, (consumer,)).fetchone()
+        return (0, None) if row is None else (int(row[0]), row[1])
+
+    def forget(self, positions: Sequence[int]) -> None:
+        """Delete these events; the newest stays."""
+        with self._database.writing() as cursor:
+            cursor.executemany(_FORGET, [(position,) for position in positions])
 
     def close(self) -> None:
         """Close the file, unless its database was handed in."""

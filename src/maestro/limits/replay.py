@@ -50,8 +50,7 @@ class Violation(msgspec.Struct, rename="camel", frozen=True):
     explanation: str
 
 
-@attrs.define
-class _Held:
+class _Held(msgspec.Struct):
     package: str
     token: int
     expires: float
@@ -63,6 +62,29 @@ class _Tenant:
     caps: tuple[int, PackageCapsDocument] | None = None
     policy: LimitsPolicy | None = None
     held: dict[str, _Held] = attrs.Factory(dict)
+
+
+class _TenantState(msgspec.Struct):
+    windows: tuple[int, WindowsDocument] | None
+    caps: tuple[int, PackageCapsDocument] | None
+    held: dict[str, _Held]
+
+
+class _State(msgspec.Struct):
+    """What a replay is at one position of its log; ``format`` grows when an older release could not go on from it."""
+
+    format: int
+    clock: float
+    admitted: int
+    shadow_denied: int
+    violated: int
+    violations: list[Violation]
+    defaults: dict[str, LimitsFile]
+    tenants: dict[str, _TenantState]
+
+
+_FORMAT = 1
+_states = msgspec.json.Decoder(_State)
 
 
 class Replay:
@@ -90,6 +112,37 @@ class Replay:
             RUN_RENEWED: self._run_renewed,
             RUN_RELEASED: self._run_released,
         }
+
+    def state(self) -> bytes:
+        """All that is needed to go on from here without what was fed before."""
+        tenants = {
+            name: _TenantState(
+                one.windows,
+                one.caps,
+                {run: held for run, held in one.held.items() if held.expires > self._clock},
+            )
+            for name, one in self._tenants.items()
+        }
+        figures = (self.admitted, self.shadow_denied, self.violated, self.violations)
+        return msgspec.json.encode(_State(_FORMAT, self._clock, *figures, self._defaults, tenants))
+
+    @classmethod
+    def restored(cls, state: bytes) -> Replay | None:
+        """The replay that ``state`` was taken of; None when this release cannot go on from it."""
+        try:
+            kept = _states.decode(state)
+        except msgspec.MsgspecError:
+            return None
+        if kept.format != _FORMAT:
+            return None
+        replay = cls()
+        replay.admitted, replay.shadow_denied = kept.admitted, kept.shadow_denied
+        replay.violated, replay.violations = kept.violated, kept.violations
+        replay._clock, replay._defaults = kept.clock, kept.defaults
+        replay._tenants = {
+            name: _Tenant(one.windows, one.caps, held=one.held) for name, one in kept.tenants.items()
+        }
+        return replay
 
     @property
     def ratio(self) -> float:

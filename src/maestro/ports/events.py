@@ -35,10 +35,25 @@ class EventLog(EventSink, Protocol):
         """Up to ``limit`` events with positions greater than ``after``, in order of position."""
         ...
 
-    def acknowledge(self, consumer: str, position: int) -> None:
-        """Remember that the consumer has handled everything up to the position; never moves backward."""
+    def acknowledge(self, consumer: str, position: int, state: bytes | None = None) -> None:
+        """Remember that the consumer has handled everything up to the position; never moves backward.
+
+        ``state`` is what it needs to go on from there without what came before. It is kept with the position, and
+        that of an earlier acknowledgement is forgotten; where the position would move backward, nothing changes.
+        """
         ...
 
     def acknowledged(self, consumer: str) -> int:
         """The position the consumer last acknowledged, 0 when none."""
+        ...
+
+    def resume(self, consumer: str) -> tuple[int, bytes | None]:
+        """The position the consumer last acknowledged, and the state it kept with it, as of one moment."""
+        ...
+
+    def forget(self, positions: Sequence[int]) -> None:
+        """Delete these events, all or none; those that are not there are passed over, and the newest event stays.
+
+        An event told again after it was forgotten is kept again.
+        """
         ...

@@ -212,23 +212,34 @@ class ModelEventLog:
     """What an event log must answer; its positions are 1, 2, 3 and so on."""
 
     def __init__(self) -> None:
-        self._kept: list[Event] = []
-        self._acknowledged: dict[str, int] = {}
+        self._kept: list[tuple[int, Event]] = []
+        self._last = 0
+        self._consumers: dict[str, tuple[int, bytes | None]] = {}
 
     def append(self, events: Iterable[Event]) -> None:
         """``EventSink.append``."""
         for event in list(events):
-            if all((kept.source, kept.id) != (event.source, event.id) for kept in self._kept):
-                self._kept.append(event)
+            if all((kept.source, kept.id) != (event.source, event.id) for _, kept in self._kept):
+                self._last += 1
+                self._kept.append((self._last, event))
 
     def read(self, after: int = 0, limit: int = 1000) -> Sequence[tuple[int, Event]]:
         """``EventLog.read``."""
-        return list(enumerate(self._kept, start=1))[after : after + limit]
+        return [kept for kept in self._kept if kept[0] > after][:limit]
 
-    def acknowledge(self, consumer: str, position: int) -> None:
+    def acknowledge(self, consumer: str, position: int, state: bytes | None = None) -> None:
         """``EventLog.acknowledge``."""
-        self._acknowledged[consumer] = max(position, self.acknowledged(consumer))
+        if position >= self.acknowledged(consumer):
+            self._consumers[consumer] = (position, state)
 
     def acknowledged(self, consumer: str) -> int:
         """``EventLog.acknowledged``."""
-        return self._acknowledged.get(consumer, 0)
+        return self.resume(consumer)[0]
+
+    def resume(self, consumer: str) -> tuple[int, bytes | None]:
+        """``EventLog.resume``."""
+        return self._consumers.get(consumer, (0, None))
+
+    def forget(self, positions: Sequence[int]) -> None:
+        """``EventLog.forget``."""
+        self._kept = [kept for kept in self._kept if kept[0] not in positions or kept is self._kept[-1]]

@@ -60,11 +60,25 @@ class EventLogMachine(RuleBasedStateMachine):
 
         raises(ZeroDivisionError, lambda: self.bench.store.append(broken()))
 
-    @rule(consumer=st.sampled_from(["a", "A", "%"]), position=st.integers(0, 20))
-    def acknowledge(self, consumer: str, position: int) -> None:
-        """Forward and back; back is not heard."""
-        self.bench.store.acknowledge(consumer, position)
-        self.model.acknowledge(consumer, position)
+    @rule(
+        consumer=st.sampled_from(["a", "A", "%"]),
+        position=st.integers(0, 20),
+        state=st.sampled_from([None, b"", b"\0\xff", b"{}"]),
+    )
+    def acknowledge(self, consumer: str, position: int, state: bytes | None) -> None:
+        """Forward and back, with what is needed to go on; back is not heard."""
+        more = () if state is None else (state,)
+        self.bench.store.acknowledge(consumer, position, *more)
+        self.model.acknowledge(consumer, position, *more)
+
+    @rule(places=st.lists(st.integers(0, 8), max_size=4))
+    def forget(self, places: list[int]) -> None:
+        """Some events, those that were never there and the newest too, which stays."""
+        kept, modelled = self.bench.store.read(), self.model.read()
+        beyond = [10**6 + place for place in places if place >= len(kept)]
+        chosen = [place for place in places if place < len(kept)]
+        self.bench.store.forget([*beyond, *(kept[place][0] for place in chosen)])
+        self.model.forget([modelled[place][0] for place in chosen])
 
     @precondition(lambda self: Capability.DURABLE in self.capabilities)
     @rule()
@@ -92,6 +106,8 @@ class EventLogMachine(RuleBasedStateMachine):
         for consumer in ("a", "A", "%"):
             got, expected = self.bench.store.acknowledged(consumer), self.model.acknowledged(consumer)
             assert got == expected, f"acknowledged by {consumer}: {got}, expected {expected}"
+            kept, wanted_state = self.bench.store.resume(consumer), self.model.resume(consumer)
+            assert kept == wanted_state, f"{consumer} resumes at {kept}, expected {wanted_state}"
 
 
 class EventLogConformance(Suite[EventLog]):

@@ -199,7 +199,9 @@ class KeepsTwice(SoundEventLog):
 
     def append(self, events: Iterable[Event]) -> None:
         with self.lock:
-            self._kept.extend(list(events))
+            for event in list(events):
+                self._last += 1
+                self._kept.append((self._last, event))
 
 
 class KeepsHalf(SoundEventLog):
@@ -214,8 +216,23 @@ class KeepsHalf(SoundEventLog):
 class AcknowledgesBackward(SoundEventLog):
     """The last acknowledgement counts, not the furthest."""
 
-    def acknowledge(self, consumer: str, position: int) -> None:
-        self._acknowledged[consumer] = position
+    def acknowledge(self, consumer: str, position: int, state: bytes | None = None) -> None:
+        self._consumers[consumer] = (position, state)
+
+
+class KeepsAnOldState(SoundEventLog):
+    """A consumer that goes on without a state is given the one it had before."""
+
+    def acknowledge(self, consumer: str, position: int, state: bytes | None = None) -> None:
+        super().acknowledge(consumer, position, self.resume(consumer)[1] if state is None else state)
+
+
+class ForgetsTheNewest(SoundEventLog):
+    """With the newest event its position is forgotten, and the next one gets it again."""
+
+    def forget(self, positions: Sequence[int]) -> None:
+        self._kept = [kept for kept in self._kept if kept[0] not in positions]
+        self._last = max((position for position, _ in self._kept), default=0)
 
 
 class ReadsTheLastAgain(SoundEventLog):
@@ -238,5 +255,7 @@ PLANTED_EVENT_BUGS: tuple[type[SoundEventLog], ...] = (
     KeepsTwice,
     KeepsHalf,
     AcknowledgesBackward,
+    KeepsAnOldState,
+    ForgetsTheNewest,
     ReadsTheLastAgain,
 )
