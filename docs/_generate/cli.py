@@ -35,6 +35,9 @@ What others may build on (fields may be added, none is removed):
 | `policy test` | `passed`, `counts`, `tests` |
 | `policy bench` | `count`, `p50Microseconds`, `p95Microseconds`, `readySeconds` |
 | `policy show-code` | `source`, `functions`, `builtins`, `constants` |
+| `contracts check` | `compatible`, `violations` and `advice` (each `path`, `rule`, `message`, `remedy`, `direction`; `version`, `file` where there are several), `mode` |
+| `contracts register` | `registered`, `subject`, `version`, `id`; refused: `reason`, `message` |
+| `contracts log` | `changes` (each `number`, `at`, `by`, `change`, `subject` …), `owners` |
 | `conformance` | `port`, `capabilities`, `ran`, `failed`, `refused`, `seconds`, `failures` |
 | `demo` | `runs`, `completed`, `denies`, `admitted`, `violations`, `ratio`, `decisions`, `decisionMicroseconds`, `seconds`, `store`, `tenants`; with `--trace` also `trace` |
 | `serve` | `addresses`, `tokenFile`, `store`, once it is ready |

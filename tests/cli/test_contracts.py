@@ -3,8 +3,11 @@
 import hashlib
 import io
 import json
+import os
 import subprocess
+import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pyarrow as pa
@@ -317,3 +320,47 @@ def test_what_answers_like_no_registry_is_told(maestro, written):
         thread.join()
     assert answer.code == 1
     assert "no registry" in answer.err
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "contracts"
+
+
+def test_the_ci_step_judges_every_schema_of_a_folder(written, git, tmp_path):
+    (tmp_path / "schemas").mkdir()
+    commit(git, written, "schemas/order.avsc", avro(ID))
+    commit(git, written, "schemas/person.schema.json", {"type": "object"})
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+    def run(*options):
+        return subprocess.run(
+            [EXAMPLES / "check-contracts.sh", *options],
+            env={**os.environ, "PATH": programs},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert run("schemas", "main").returncode == 0
+    written("schemas/order.avsc", avro(ID, BUYER))
+    stopped = run("schemas", "main", "--mode", "BACKWARD")
+    assert stopped.returncode == 3
+    assert "'buyer'" in stopped.stdout
+    assert run("schemas").returncode == 2
+    assert run(".git/hooks", "main").returncode == 2
+
+
+def test_the_pre_commit_hook_is_a_command_of_ours(maestro, written, git):
+    import yaml
+
+    (hook,) = yaml.safe_load((EXAMPLES.parents[1] / ".pre-commit-hooks.yaml").read_text("utf-8"))
+    commit(git, written, "order.avsc", avro(ID))
+    written("order.avsc", avro(ID, BUYER))
+    program, *arguments = hook["entry"].split()
+    assert program == "maestro"
+    assert maestro(*arguments, "--mode", "FULL", "order.avsc").code == 3
+    assert maestro(*arguments, written("new.avsc", avro(ID)).name).code == 0
+
+
+def test_the_example_schema_is_one(maestro):
+    schema = EXAMPLES / "orders.avsc"
+    assert maestro("contracts", "check", schema, "--against", schema).code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -15,10 +16,10 @@ _MOST = 500
 
 def is_revision(name: str, near: Path) -> bool:
     """Whether git knows a commit by this name, in the repository that the file is in."""
-    return (
-        not name.startswith("-")
-        and _git(near, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}") is not None
-    )
+    if name.startswith("-"):
+        return False
+    told = _git(near, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    return told is not None and re.fullmatch(rb"[0-9a-f]{40,64}", told.strip()) is not None
 
 
 def versions_at(revision: str, file: Path, *, every: bool) -> list[bytes]:
