@@ -100,10 +100,7 @@ def wire(
     server = settings.server
     log = Log(write_log, clock.now, settings.log.level)
     opening = opening or open_stores(settings)
-    if (
-        settings.store.kind == "sqlite" and not settings.store.path
-    ):  # a folder that somebody named is theirs to make
-        settings.store_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_folder(settings)
     # Three openings: decisions read on the event loop, writers wait in threads, scrapes and replay in others.
     # None of them ever holds a lock that another one needs.
     reading, writing, background = opening(), opening(), opening()
@@ -157,6 +154,12 @@ def wire(
             *(() if edge is None else (edge.close,)),
         ),
     )
+
+
+def _make_folder(settings: Settings) -> None:
+    """Make the folder of a store that the settings do not name; one that somebody named is theirs to make."""
+    if settings.store.kind == "sqlite" and not settings.store.path:
+        settings.store_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _edge(
