@@ -9,7 +9,19 @@ import sys
 from importlib import import_module, metadata
 from pathlib import Path
 
-NAMES = ("decision", "leases", "opa", "hot", "wake", "shared", "startup", "audit", "lake", "edge_trust")
+NAMES = (
+    "decision",
+    "leases",
+    "opa",
+    "hot",
+    "wake",
+    "shared",
+    "startup",
+    "audit",
+    "lake",
+    "edge_trust",
+    "edge",
+)
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 

@@ -70,6 +70,8 @@ def test_json(maestro, tmp_path):
     assert boreal["firstStartSeconds"] >= 1
     assert (ember["limits"], ember["denies"]) == (None, {})
     first, *progress = answer.err.splitlines()
+    progress, edge = progress[:-4], progress[-4:]
+    assert all("decides: " in line for line in edge)
     assert first == "60 runs of five tenants, by two dispatchers that share kept.db"
     assert all(" of 60 completed, " in line for line in progress)
     # The store stays, no slot is held, and the other command comes to the same figure.

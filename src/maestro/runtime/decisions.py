@@ -23,6 +23,8 @@ __all__ = ["CacheRules", "Decided", "DecisionCache", "DecisionLog", "EdgeDecisio
 
 _WAIT_SECONDS: Final = 30.0
 """For somebody else's evaluation of the same question; no policy may run that long."""
+_MOST_RULES: Final = 1000
+"""Whose dependencies are remembered; a bundle has some dozens that are asked for."""
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
 
@@ -73,6 +75,7 @@ class DecisionCache:
         self.counts: Counter[str] = Counter()
         self._cache: ExpiringCache[tuple[str, RulePath, bytes], Any] = ExpiringCache(self.rules.most)
         self._flights: Flights[tuple[str, RulePath, bytes], Future[Any]] = Flights()
+        self._needs: dict[tuple[str, RulePath], Dependencies] = {}
         self._keeping = threading.Lock()
 
     def __len__(self) -> int:
@@ -97,7 +100,7 @@ class DecisionCache:
             now: for the policy.
             trusted: nanoseconds of trusted time, by which answers end.
         """
-        needs = policy.dependencies(path)
+        needs = self._needs_of(policy, path)
         if needs.random:
             self.counts["uncacheable"] += 1
             return policy.evaluate(path, input, now), False
@@ -122,6 +125,16 @@ class DecisionCache:
             raise
         self._flights.land(key).set_result(value)
         return value, False
+
+    def _needs_of(self, policy: LoadedPolicy, path: RulePath) -> Dependencies:
+        """What the rule reads, looked up once for each bundle and rule."""
+        named = (policy.digest, path)
+        needs = self._needs.get(named)
+        if needs is None:
+            if len(self._needs) >= _MOST_RULES:
+                self._needs = {}
+            needs = self._needs[named] = policy.dependencies(path)
+        return needs
 
     def _keep(
         self,
