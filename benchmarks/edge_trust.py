@@ -36,7 +36,7 @@ def run(*, quick=False):
     """Two tables: times, and bytes moved."""
     private, public = jws.generate_pem("ES256")
     key = jws.parse_private_key(private)
-    rounds = 2 if quick else 7
+    rounds = 2 if quick else 4
     times, moved = [], []
     opa = _opa()
     for label, users in SIZES[: 1 if quick else 2]:

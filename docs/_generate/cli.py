@@ -31,6 +31,13 @@ What others may build on (fields may be added, none is removed):
 |---|---|
 | `limits explain` | the decision: `allowed`, `denies`, `retryAfter`, `opensAt`, `source`, `policyRevision`, `tzdata`, `evaluatedAt`, `explanation`, `shadowDenies`; with `--calendar` also `openings` |
 | `limits replay` | `events`, `admitted`, `violated`, `ratio`, `shadowDenied`, `violations` |
+| `edge keygen` | `keys`, `keyEpoch`, `bundleKey`, `roles` |
+| `edge publish`, `edge rotate --bundle-key` | `revision`, `digest`, `fileDigest`, `changed`, `deltas`, `written` |
+| `edge refresh`, `edge rotate` | `written` |
+| `edge verify` | `trusted`, `reasons`, `revision`, `digest`, `fileDigest`, `notChecked`, `findings`; with `--repo` also `freshUntil`, `keyEpoch`, `tzdata` |
+| `edge delta`, `edge apply-delta` | `revision`, `bytes`, `file`; `base`, `target`, `baseRevision`, or `digest` |
+| `edge inspect` | `kind` `bundle` or `delta` and what it says of itself |
+| `edge serve-repo` | `address`, `folder`, once it is ready |
 | `policy eval` | `{"result": …}`, or `{}` when undefined |
 | `policy test` | `passed`, `counts`, `tests` |
 | `policy bench` | `count`, `p50Microseconds`, `p95Microseconds`, `readySeconds` |

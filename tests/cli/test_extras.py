@@ -36,6 +36,8 @@ def without(missing, *arguments):
         (["uvicorn"], ["serve"], "sidecar"),
         (["starlette", "uvicorn"], ["demo", "--serve"], "sidecar"),
         (["hypothesis"], ["conformance", "a:b"], "testing"),
+        (["tuf"], ["edge", "keygen", "keys"], "edge"),
+        (["zstandard"], ["edge", "inspect", "bundle.tar.gz"], "edge"),
     ],
 )
 def test_the_extra_is_named(missing, arguments, extra):

@@ -184,3 +184,16 @@ def test_publishing_with_a_plan(opa, tmp_path, monkeypatch, capsys):
     assert main(["edge", "publish", "policy", "other", "--keys", "keys"]) == 0
     captured = capsys.readouterr()
     assert "opa is not on PATH" in captured.err
+
+
+def test_a_delta_is_applied_by_zstd_alone(tool, tmp_path):
+    from edge_support.bundles import revision
+    from maestro.edge import delta
+    from maestro.formats.opa_bundle import bundle_of, canonical_tar
+
+    base, target = bundle_of(bundle()), bundle_of(bundle(revision(8)))
+    (tmp_path / "base.tar").write_bytes(canonical_tar(base.files))
+    (tmp_path / "d.delta").write_bytes(delta.make(base, target))
+    command = [tool("zstd"), "-q", "-d", "--patch-from=base.tar", "d.delta", "-o", "target.tar"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
+    assert (tmp_path / "target.tar").read_bytes() == canonical_tar(target.files)

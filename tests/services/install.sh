@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # install.sh [NAME...]: fetch the servers the tests use, from package registries alone, no prompts.
-# Names: postgres redis prometheus faketime (Debian/Ubuntu packages: need root or sudo; skipped when already there)
+# Names: postgres redis prometheus faketime zstd (Debian/Ubuntu packages: need root or sudo; skipped when already there)
 #        kafka debezium              (Maven Central: needs java 17 or newer and mvn; jars kept in the cache)
 #        opa toxiproxy               (Go modules: need go; compiled once a version, kept in the cache)
 #        rego-planner                (a Go program of ours that links the same OPA; rebuilt when its source changes)
@@ -67,6 +67,7 @@ for name in "$@"; do
       apt "postgresql-$major-wal2json" ;;
     redis) apt redis-server ;;
     faketime) apt faketime ;;
+    zstd) apt zstd ;;
     prometheus) apt prometheus prometheus-alertmanager ;;
     kafka) jars kafka 'kafka_2.13-*.jar' ;;
     debezium)

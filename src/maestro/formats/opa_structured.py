@@ -91,7 +91,7 @@ class _Literal(str):
 
 def _as_python_writes(name: str, content: bytes) -> bytes | None:
     """OPA's form by the standard library's quick encoder, or None where that would spell a number otherwise."""
-    if _MINUS_ZERO.search(content):
+    if b"-0" in content and _MINUS_ZERO.search(content):
         return None  # an int forgets it
     others: list[str] = []
 
