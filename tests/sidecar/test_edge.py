@@ -7,6 +7,7 @@ import pytest
 from edge_support.bundles import packed
 from edge_support.native import edge_table, native_files, publish, write
 from maestro import BadInputError
+from maestro_adapters.opa import OpaClient
 from maestro_sidecar.settings import parse_settings
 
 DECISION = "/v1/data/mc/limits/decision"
@@ -293,3 +294,62 @@ def test_settings_that_cannot_be_are_named(tmp_path, change, field):
 def test_files_and_addresses_that_cannot_be_used_stop_the_start(edge, change):
     with pytest.raises(BadInputError):
         edge(**change)
+
+
+# ---- a central OPA ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def central(service):
+    """A real OPA with a rule that the edge's bundle has not."""
+    address = service("opa")
+    with OpaClient(address) as client:
+        client.put_policy("central", "package central\n\nanswer := input.x\n")
+        yield {"url": address}
+
+
+@pytest.mark.services
+def test_while_the_flag_is_off_the_central_opa_decides(edge, place, central):
+    publish(place, 1)
+    made = edge(flags={"edge_policy_ga": False}, opa=central)
+    assert made("POST", "/v1/data/central/answer", {"input": {"x": 7}}, token="run").json == {"result": 7}
+    assert made("POST", "/v1/data/central/none", {"input": {"x": 7}}, token="run").json == {}
+    assert made("GET", "/health?bundles").status == 200
+    status = made("GET", "/api/edge/status", token="op").json
+    assert (status["central"], status["deciding"], status["state"]) == (True, True, "active")
+
+
+@pytest.mark.services
+def test_a_central_opa_alone_needs_no_source(sidecar, central):
+    made = sidecar(edge={"opa": central})
+    assert made("POST", "/v1/data/central/answer", {"input": {"x": 7}}, token="run").json == {"result": 7}
+    status = made("GET", "/api/edge/status", token="op").json
+    assert (status["central"], status["state"]) == (True, "")
+    assert made("POST", "/api/edge/refresh", token="op").status == 404
+    assert made("GET", "/metrics", token="op").status == 200
+
+
+@pytest.mark.services
+def test_a_bundle_may_be_accepted_by_a_central_opa(edge, place, central):
+    publish(place, 1)
+    made = edge(engine="opa", opa=central)
+    assert made("POST", "/v1/data/central/answer", {"input": {"x": 7}}, token="run").json == {"result": 7}
+    assert made("GET", "/api/edge/status", token="op").json["serving"]["revision"] == "1"
+
+
+def test_while_the_flag_is_off_and_no_opa_is_named_nothing_decides(edge, place):
+    publish(place, 1)
+    made = edge(flags={"edge_policy_ga": False})
+    answer = made("POST", DECISION, REQUEST, token="run")
+    assert (answer.status, answer.json["code"]) == (503, "policy_unavailable")
+    assert made("GET", "/health?bundles").status == 500
+
+
+def test_a_central_opa_that_is_gone_is_503(edge, place, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    opa = {"url": "http://127.0.0.1:9", "tokenFile": str(token), "seconds": 1}
+    made = edge(flags={"edge_policy_ga": False}, opa=opa)
+    answer = made("POST", DECISION, REQUEST, token="run")
+    assert (answer.status, answer.json["code"]) == (503, "opa_unreachable")
+    assert made("GET", "/health?bundles").status == 500
