@@ -83,6 +83,7 @@ def test_the_commands_are_those_that_are_built():
         "maestro edge unpin",
         "maestro edge clock-reset",
         "maestro lake merge",
+        "maestro lake backfill",
         "maestro lake follow",
         "maestro lake verify",
         "maestro lake sql",

@@ -28,7 +28,8 @@ Several files can be judged against a git revision at once, as a pre-commit hook
 """
 _EXAMPLE = """\
   echo '{"type": "record", "name": "R", "fields": []}' > old.avsc
-  echo '{"type": "record", "name": "R", "fields": [{"name": "a", "type": "int", "default": 0}]}' > new.avsc
+  echo '{"type": "record", "name": "R", "fields": [{"name": "a", "type": "int",
+    "default": 0}]}' > new.avsc
   maestro contracts check new.avsc --against old.avsc"""
 _MOST_BYTES = 64 * 1024 * 1024
 """Of a file: schemas are small, but a Parquet file is read for its schema too."""

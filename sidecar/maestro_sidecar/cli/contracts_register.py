@@ -22,7 +22,7 @@ registered, or there already; 3: refused, because it breaks the subject's compat
 """
 _EXAMPLE = """\
   echo '{"type": "record", "name": "Order", "fields": []}' > order.avsc
-  maestro contracts register order.avsc --subject orders-value --owner shop-team --store contracts.db"""
+  maestro contracts register order.avsc --subject orders-value --owner shop --store contracts.db"""
 _MOST_BYTES = 1024 * 1024
 
 

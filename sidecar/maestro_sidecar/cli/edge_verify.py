@@ -36,7 +36,7 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
         "Exit 0: trusted; 3: not, or malformed; 2: a file cannot be read.",
         example=f"{SETUP}\n"
         "  maestro edge verify repository/bundle.tar.gz --key keys/bundle-1.pub\n"
-        "  maestro edge verify --repo repository --root repository/metadata/1.root.json --key keys/bundle-1.pub",
+        "  maestro edge verify --repo repository --root repository/metadata/1.root.json \\\n    --key keys/bundle-1.pub",
     )
     parser.add_argument("bundle", metavar="BUNDLE", nargs="?", help="the archive, packed with gzip or not")
     parser.add_argument(

@@ -25,7 +25,8 @@ Exit 0: all passed; 3: some did not; 2: malformed input, or no tests.
 """
 _EXAMPLE = """\
   mkdir -p policy && printf 'package app\\n\\nallow if input.user == "ann"\\n' > policy/app.rego
-  printf 'package app_test\\n\\ntest_ann if data.app.allow with input.user as "ann"\\n' > policy/app_test.rego
+  printf 'package app_test\\n\\ntest_ann if data.app.allow with input.user as "ann"\\n' \\
+    > policy/app_test.rego
   maestro policy test --bundle policy"""
 _WORDS = {"pass": "PASS", "fail": "FAIL", "error": "ERROR", "skip": "SKIPPED"}
 

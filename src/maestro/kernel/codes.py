@@ -13,6 +13,57 @@ ERROR_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "The record is no change event of the form that was told.",
             "Send Debezium's JSON envelope, with or without schema.",
         ),
+        "bad_file": (
+            "A file of changes is not whole, or not of the form that was told.",
+            "Write it again, or name its format.",
+        ),
+        "bad_plan": (
+            "The plan is not one that OPA makes.",
+            "Build the bundle again with 'opa build -t plan'.",
+        ),
+        "deadline": ("An evaluation took longer than it may.", "Simplify the policy, or allow it more time."),
+        "depth_limit": ("An evaluation or a value nests too deeply.", "Flatten the policy or the input."),
+        "eval_builtin_error": (
+            "A builtin cannot compute what it was asked.",
+            "Correct the operand that the message names.",
+        ),
+        "eval_conflict_error": (
+            "A rule or an object's key has two values.",
+            "Make the rules exclude one another.",
+        ),
+        "eval_type_error": (
+            "A builtin was given an operand of the wrong type.",
+            "Correct the operand that the message names.",
+        ),
+        "evaluation_failed": (
+            "An evaluation ended without a decision.",
+            "Take it as a deny; the message says why.",
+        ),
+        "no_plan": (
+            "The bundle brings no plan, and nothing here can make one.",
+            "Build it with 'opa build -t plan', or install opa.",
+        ),
+        "no_such_entrypoint": (
+            "The path is no rule, package or data of the bundle.",
+            "Name one that the message lists.",
+        ),
+        "number_limit": ("A number is too long to compute with.", "Keep numbers below 4,300 digits."),
+        "policy_failed": (
+            "A policy contradicts itself, or runs too long.",
+            "Take it as a deny; correct the policy.",
+        ),
+        "size_limit": (
+            "An evaluation makes a value that is too large.",
+            "Compute with smaller values, or raise the limit.",
+        ),
+        "step_limit": (
+            "An evaluation takes more steps than it may.",
+            "Simplify the policy, or raise the limit.",
+        ),
+        "unsupported_builtin": (
+            "The plan calls a builtin that is not there.",
+            "Install the extra that the message names, or register it.",
+        ),
         "bad_field": ("A field is missing, unknown or of the wrong type.", "Correct the named field."),
         "bad_input": ("A value is not acceptable.", "Correct the named field."),
         "bad_json": ("The text is not strict JSON.", "Send one UTF-8 JSON value, no NaN, not too deep."),
