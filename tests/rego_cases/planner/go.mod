@@ -2,7 +2,10 @@ module maestro.example/planner
 
 go 1.26.0
 
-require github.com/open-policy-agent/opa v1.22.2
+require (
+	github.com/aquasecurity/trivy-checks v1.10.0
+	github.com/open-policy-agent/opa v1.22.2
+)
 
 require (
 	github.com/agnivade/levenshtein v1.2.1 // indirect

@@ -1,6 +1,7 @@
 // Command planner puts the real OPA beside maestro.rego in our tests: it links the pinned OPA module.
 //
 //	planner cases    OPA's own compliance cases, planned by OPA, one JSON document a line
+//	planner library  a public library of policies, from its own module: file name to text
 //	planner oracle   requests from stdin, one a line: plan these modules and evaluate them, or call one builtin
 package main
 
@@ -24,10 +25,12 @@ func run(args []string) error {
 	switch {
 	case len(args) == 1 && args[0] == "cases":
 		return writeCases(out)
+	case len(args) == 1 && args[0] == "library":
+		return writeLibrary(out)
 	case len(args) == 1 && args[0] == "oracle":
 		return answer(os.Stdin, out)
 	}
-	return fmt.Errorf("usage: planner cases|oracle")
+	return fmt.Errorf("usage: planner cases|library|oracle")
 }
 
 // writeLine writes one document and flushes it, so that a peer at the other end of a pipe can go on.
