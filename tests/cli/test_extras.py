@@ -38,6 +38,12 @@ def without(missing, *arguments):
         (["hypothesis"], ["conformance", "a:b"], "testing"),
         (["tuf"], ["edge", "keygen", "keys"], "edge"),
         (["zstandard"], ["edge", "inspect", "bundle.tar.gz"], "edge"),
+        (["deltalake"], ["lake", "status", "t"], "delta"),
+        (["pyarrow"], ["lake", "merge", "a", "t"], "delta"),
+        (["deltalake"], ["lake", "sql", "t"], "delta"),
+        (["deltalake"], ["lake", "verify", "a", "t"], "delta"),
+        (["pyiceberg"], ["lake", "merge", "a", "t", "--engine", "iceberg"], "iceberg"),
+        (["pyspark"], ["lake", "merge", "a", "t", "--engine", "spark", "--endpoint", "sc://x"], "spark"),
     ],
 )
 def test_the_extra_is_named(missing, arguments, extra):

@@ -60,7 +60,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from maestro_adapters.clock import SystemClock
 
     clock = SystemClock()
-    with delta_extra("lake merge"):
+    with delta_extra("maestro lake merge"):
         import deltalake  # noqa: F401  # only to see whether it is installed
         import pyarrow as pa  # noqa: F401
     began = clock.nanoseconds()

@@ -42,7 +42,7 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    with delta_extra("lake sql"):
+    with delta_extra("maestro lake sql"):
         import deltalake  # noqa: F401  # only to see whether it is installed
     from maestro.lake.query import Dialect, live_sql, script
 

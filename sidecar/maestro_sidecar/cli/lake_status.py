@@ -32,7 +32,7 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    with delta_extra("lake status"):
+    with delta_extra("maestro lake status"):
         import deltalake  # noqa: F401  # only to see whether it is installed
     import msgspec
 

@@ -155,7 +155,7 @@ def _spark(arguments: argparse.Namespace, spec: TableSpec, columns: pa.Schema | 
         raise BadInputError(
             "is missing: where Spark Connect answers.", field="--endpoint", remedy="Give sc://HOST:PORT."
         )
-    with needs_extra("spark", "lake merge --engine spark"):
+    with needs_extra("spark", "maestro lake merge --engine spark"):
         import pyspark.sql.connect  # noqa: F401  # only to see whether it is installed
     from pathlib import Path
 
@@ -167,7 +167,7 @@ def _spark(arguments: argparse.Namespace, spec: TableSpec, columns: pa.Schema | 
 
 def _iceberg(arguments: argparse.Namespace, spec: TableSpec, columns: pa.Schema | None) -> LakeTable:
     """TABLE is a folder with its own catalogue, or ``namespace.table`` of pyiceberg's configured one."""
-    with needs_extra("iceberg", "lake merge --engine iceberg"):
+    with needs_extra("iceberg", "maestro lake merge --engine iceberg"):
         import pyiceberg  # noqa: F401  # only to see whether it is installed
     from pathlib import Path
 

@@ -46,7 +46,7 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    with delta_extra("lake verify"):
+    with delta_extra("maestro lake verify"):
         import deltalake  # noqa: F401  # only to see whether it is installed
         import pyarrow as pa  # noqa: F401
     found = _compare(arguments)

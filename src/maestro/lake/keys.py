@@ -15,6 +15,9 @@ def match(rows: pa.Table, among: pa.Table, key: Sequence[str]) -> pa.Array:
     """For each row the place of its key in ``among``, whose keys are distinct; null where there is none."""
     import pyarrow.compute as pc
 
+    if len(key) == 1:
+        place = pc.index_in(_whole(rows[key[0]]), value_set=_whole(among[key[0]]), skip_nulls=True)
+        return pc.cast(place, "int64")
     found, wanted = _codes(rows, among, key[0])
     for column in key[1:]:
         more, also = _codes(rows, among, column)
@@ -26,7 +29,7 @@ def match(rows: pa.Table, among: pa.Table, key: Sequence[str]) -> pa.Array:
         found = pc.cast(pc.index_in(found, value_set=distinct, skip_nulls=True), "int64")
         wanted = pc.cast(pc.index_in(pairs, value_set=distinct), "int64")
     # The codes of `among` are now distinct, one a row: turn them into places.
-    return pc.cast(pc.index_in(found, value_set=wanted, skip_nulls=True), "int64") if len(key) > 1 else found
+    return pc.cast(pc.index_in(found, value_set=wanted, skip_nulls=True), "int64")
 
 
 def members(rows: pa.Table, among: pa.Table, key: Sequence[str]) -> Any:

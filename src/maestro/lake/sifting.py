@@ -34,11 +34,15 @@ def sift(batch: pa.Table, spec: TableSpec, *, now: datetime) -> Sifted:
     import pyarrow.compute as pc
 
     poison: list[Poison] = []
-    for reason, detail, bad in _faults(batch, spec, now):
-        if pc.any(bad).as_py():
-            poison.extend(poison_of(batch.filter(bad), reason, detail))
-            batch = batch.filter(pc.invert(bad))
-    return Sifted(batch, tuple(poison))
+    good: Any = None
+    for reason, detail, fault in _faults(batch, spec, now):
+        bad = pc.fill_null(fault, True)
+        if not pc.any(bad).as_py():
+            continue
+        fresh = bad if good is None else pc.and_(bad, good)
+        poison.extend(poison_of(batch.filter(fresh), reason, detail))
+        good = pc.invert(bad) if good is None else pc.and_(good, pc.invert(bad))
+    return Sifted(batch if good is None else batch.filter(good), tuple(poison))
 
 
 def poison_of(rows: pa.Table, reason: PoisonReason, detail: str) -> Iterator[Poison]:
@@ -56,35 +60,23 @@ def poison_of(rows: pa.Table, reason: PoisonReason, detail: str) -> Iterator[Poi
 
 
 def _faults(batch: pa.Table, spec: TableSpec, now: datetime) -> Iterator[tuple[PoisonReason, str, Any]]:
-    """Faults with the rows that have them. The filters see what those before them left, so each is computed late."""
+    """Faults, each with the rows that have it; null where it cannot be told, because of an earlier fault."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    rest = batch
-
-    def take(reason: PoisonReason, detail: str, bad: Any) -> tuple[PoisonReason, str, Any]:
-        nonlocal rest
-        rest = rest.filter(pc.invert(bad))
-        return reason, detail, bad
-
     known = pa.array([str(op) for op in Op])
-    yield take(
-        PoisonReason.UNKNOWN_OP,
-        "_op is none of c, r, u, d, t.",
-        pc.invert(pc.is_in(rest[OP], value_set=known)),
-    )
-    negative = pc.fill_null(pc.less(rest[VERSION], 0), True)
-    yield take(PoisonReason.NO_VERSION, "_version is null or negative.", negative)
+    unknown = pc.invert(pc.is_in(batch[OP], value_set=known))
+    yield PoisonReason.UNKNOWN_OP, "_op is none of c, r, u, d, t.", unknown
+    yield PoisonReason.NO_VERSION, "_version is null or negative.", pc.less(batch[VERSION], 0)
     for column in spec.key:
-        bad = pc.and_(pc.is_null(rest[column]), _is_row(rest))
-        yield take(PoisonReason.NULL_KEY, f"{column} is null.", bad)
+        yield PoisonReason.NULL_KEY, f"{column} is null.", pc.and_(pc.is_null(batch[column]), _is_row(batch))
     if spec.partition_by is not None:
-        full = pc.and_(_is_row(rest), pc.not_equal(rest[OP], str(Op.DELETE)))
-        bad = pc.and_(full, _absent(rest[spec.partition_by]))
-        yield take(PoisonReason.NO_PARTITION, f"{spec.partition_by} is null or empty.", bad)
+        full = pc.and_(_is_row(batch), pc.not_equal(batch[OP], str(Op.DELETE)))
+        absent = pc.and_(full, _absent(batch[spec.partition_by]))
+        yield PoisonReason.NO_PARTITION, f"{spec.partition_by} is null or empty.", absent
     limit = pa.scalar(now + MAX_AHEAD, pa.timestamp("us", tz="UTC"))
-    ahead = pc.fill_null(pc.greater(rest[EVENT_TIME], limit), False)
-    yield take(PoisonReason.CLOCK_FAR_OFF, f"_event_time is after {now + MAX_AHEAD:%Y-%m-%dT%H:%MZ}.", ahead)
+    ahead = pc.fill_null(pc.greater(batch[EVENT_TIME], limit), False)
+    yield PoisonReason.CLOCK_FAR_OFF, f"_event_time is after {now + MAX_AHEAD:%Y-%m-%dT%H:%MZ}.", ahead
 
 
 def _is_row(batch: pa.Table) -> Any:
