@@ -1,6 +1,9 @@
 """A node's audit log on PostgreSQL as it fails: cut off after the commit, killed, read-only, damaged, set back."""
 
+import json
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import psycopg
@@ -13,6 +16,7 @@ from maestro.testing.conformance.audit import draft
 from maestro.testing.conformance.interleaved import together
 from maestro_adapters.clock import SystemClock
 from maestro_adapters.postgres import Database, PostgresAudit
+from maestro_adapters.postgres.audit import PostgresAuditLogs
 from maestro_adapters.postgres.errors import failure
 from stores.support import CuttingProxy, OwnServer
 
@@ -192,3 +196,65 @@ def test_a_log_opened_by_address_closes_what_it_opened(url, sql):
     with pytest.raises(PortError, match="is closed"):
         store.size()
     sql("DROP SCHEMA maestro CASCADE")
+
+
+# ---- evidence: read, and nothing else ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(url, sql):
+    """A log where the command line looks for it."""
+    sql("DROP SCHEMA IF EXISTS maestro CASCADE")
+    store = PostgresAudit(url, SIGNER.name)
+    log = AuditLog(store, SIGNER, SystemClock())
+    for number in range(5):
+        tell(log, number)
+    yield store
+    store.close()
+    sql("DROP SCHEMA maestro CASCADE")
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "maestro_sidecar", "audit", *map(str, arguments), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_a_log_on_a_server_is_verified_exported_and_proved(url, sql, kept, tmp_path):
+    public = tmp_path / "node.pub"
+    public.write_text(f"{SIGNER.key}\n")
+    code, report = run("verify", url, "--key", public)
+    assert (code, report["ok"], report["size"]) == (0, True, 5)
+    assert run("export", url, tmp_path / "log.jsonl")[1]["size"] == 5
+    assert run("verify", tmp_path / "log.jsonl", "--key", public)[1]["rootHash"] == report["rootHash"]
+    code, proof = run("prove", url, 3)
+    assert (code, proof["index"], len(proof["hashes"])) == (0, 3, 3)
+    sql(
+        "UPDATE maestro.audit_entries SET body = replace(encode(body, 'escape'), 'ann', 'eve')::bytea WHERE sequence = 2"
+    )
+    code, report = run("verify", url, "--key", public)
+    assert (code, report["firstBad"], report["reasons"]) == (3, 2, ["entry_altered"])
+
+
+def test_evidence_is_read_as_of_one_moment_and_cannot_be_changed(url, sql, kept):
+    with PostgresAuditLogs(url) as logs:
+        tell(AuditLog(kept, SIGNER, SystemClock()), 99)
+        assert (logs.origins(), len(list(logs.entries(SIGNER.name)))) == ([SIGNER.name], 5)
+        assert len(logs.checkpoints(SIGNER.name)) == 1
+        assert logs.hashes(SIGNER.name, []) == []
+        with pytest.raises(PortError) as caught:
+            logs._rows("DELETE FROM maestro.audit_entries")
+    assert caught.value.code == "store_read_only"
+
+
+def test_what_holds_no_log_is_bad_input_and_gets_no_schema(url, sql, schema):
+    with pytest.raises(PortError) as caught:
+        PostgresAuditLogs(url, schema)
+    assert caught.value.code == "no_such_log"
+    assert sql("SELECT count(*) FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone() == (0,)
+    away = psycopg.conninfo.make_conninfo(url, port=1)
+    with pytest.raises(PortError, match="Start the server"):
+        PostgresAuditLogs(away)
+    code, problem = run("verify", "postgresql://u:sesame@127.0.0.1:1/db", "--key", SIGNER.key)
+    assert (code, problem["field"]) == (2, "LOG")
+    assert "sesame" not in json.dumps(problem)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Final, Self
 
 from maestro.audit.entries import Draft, Growth, NewEntry
 from maestro.audit.hashing import HASH_BYTES
@@ -11,9 +12,13 @@ from maestro.audit.tree import CompactRange, Node, subtrees
 from maestro.kernel.errors import PortError
 from maestro.ports.audit import Seal, StoredEntry
 from maestro.ports.capabilities import Capability
-from maestro_adapters.postgres.database import Database, Transaction, escape
+from maestro_adapters.postgres.database import Database, Transaction, described, driver, escape, unescape
+from maestro_adapters.postgres.errors import failure
 
-__all__ = ["PostgresAudit"]
+__all__ = ["PostgresAudit", "PostgresAuditLogs"]
+
+Ask = Callable[[str, tuple[Any, ...]], Any]
+"""Runs a statement and answers its first row."""
 
 _KEEP_ONE_IN: Final = 1024
 """Older checkpoints are thinned to one for so many entries: enough to say where a log was altered."""
@@ -58,10 +63,7 @@ class PostgresAudit:
         self._database = Database(database) if isinstance(database, str) else database
         self._origin = origin
         self._name = escape(origin)
-        texts = (_LOCK, _FIND, _HASHES, _PUT, _FORGET, _SIGNED, _SIZE, _PLACE, _READ, _CHECKPOINTS, _NEWEST)
-        schema = self._database.schema
-        of_log = _OF_LOG.format(schema=schema)
-        self._statements = {text: text.format(schema=schema, of_log=of_log) for text in texts}
+        self._statements = _statements(self._database.schema)
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -136,20 +138,120 @@ class PostgresAudit:
         (found,) = transaction.ask(self._statements[_FIND], ([_bytes(one) for one in ids], log))
         return {ids[number - 1]: place for number, place in found}
 
-    def _asked(self, ask: Any, nodes: Sequence[Node]) -> list[bytes]:
-        if not nodes:
-            return []
-        levels, kept = [node.level for node in nodes], [node.kept_at for node in nodes]
-        (found,) = ask(self._statements[_HASHES], (levels, kept, self._name))
-        for node, one in zip(nodes, found, strict=True):
-            if one is None or len(one) != HASH_BYTES:
-                raise PortError(
-                    f"{self._database.name}: the hash of the audit log's subtree {node.level}/{node.number} is missing.",
-                    code="log_damaged",
-                    retry_after=None,
-                    remedy="Run 'maestro audit verify', and restore the log from a copy that verifies.",
-                )
-        return list(found)
+    def _asked(self, ask: Ask, nodes: Sequence[Node]) -> list[bytes]:
+        return _hashes(self._database.name, ask, self._statements[_HASHES], self._name, nodes)
+
+
+class PostgresAuditLogs:
+    """The logs in a database that must not be changed: one moment is read, nothing is written, no schema is made.
+
+    Args:
+        conninfo: a URL or keywords as libpq takes them.
+        schema: where the tables are.
+
+    Raises:
+        PortError: it cannot be reached, or holds no audit logs.
+    """
+
+    def __init__(self, conninfo: str, schema: str = "maestro") -> None:
+        psycopg = driver()
+        self._error = psycopg.Error
+        self.name = described(conninfo)
+        quoted = '"' + schema.replace('"', '""') + '"'
+        self._statements = _statements(quoted)
+        self._origins = f"SELECT origin FROM {quoted}.audit_logs ORDER BY origin"  # noqa: S608  # a quoted name
+        try:
+            self._connection = psycopg.connect(conninfo, autocommit=True, client_encoding="utf8")
+        except psycopg.Error as error:
+            raise failure(self.name, error) from error
+        try:
+            self._begin(schema)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def origins(self) -> list[str]:
+        """The names of the logs."""
+        return [unescape(name) for (name,) in self._rows(self._origins)]
+
+    def entries(self, origin: str) -> Iterator[StoredEntry]:
+        """All entries of a log, in order."""
+        first = 0
+        while page := self.read(origin, first):
+            yield from page
+            first = page[-1].sequence + 1
+
+    def read(self, origin: str, first: int = 0, limit: int = 1000) -> Sequence[StoredEntry]:
+        """Up to ``limit`` entries of a log from the place ``first`` on."""
+        rows = self._rows(self._statements[_READ], escape(origin), str(first), str(limit))
+        return [StoredEntry(*row) for row in rows]
+
+    def hashes(self, origin: str, nodes: Sequence[Node]) -> Sequence[bytes]:
+        """The hashes of complete subtrees of a log, in the order asked."""
+        return _hashes(
+            self.name,
+            lambda statement, values: self._rows(statement, *values)[0],
+            self._statements[_HASHES],
+            escape(origin),
+            nodes,
+        )
+
+    def checkpoints(self, origin: str) -> Sequence[bytes]:
+        """The checkpoints of a log that are kept, oldest first."""
+        return [note for (note,) in self._rows(self._statements[_CHECKPOINTS], escape(origin))]
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _begin(self, schema: str) -> None:
+        self._rows("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        known = "SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename = 'audit_logs'"
+        if not self._rows(known, schema):
+            raise PortError(
+                f"{self.name} holds no audit log in the schema {schema}.",
+                code="no_such_log",
+                retry_after=None,
+                remedy="Name the store that the log is kept in.",
+            )
+
+    def _rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        try:
+            cursor = self._connection.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
+        except self._error as error:
+            raise failure(self.name, error) from error
+
+
+def _statements(schema: str) -> dict[str, str]:
+    """The statements by their texts, for a schema, which is a quoted name."""
+    texts = (_LOCK, _FIND, _HASHES, _PUT, _FORGET, _SIGNED, _SIZE, _PLACE, _READ, _CHECKPOINTS, _NEWEST)
+    of_log = _OF_LOG.format(schema=schema)
+    return {text: text.format(schema=schema, of_log=of_log) for text in texts}
+
+
+def _hashes(database: str, ask: Ask, statement: str, origin: str, nodes: Sequence[Node]) -> list[bytes]:
+    if not nodes:
+        return []
+    levels, kept = [node.level for node in nodes], [node.kept_at for node in nodes]
+    (found,) = ask(statement, (levels, kept, origin))
+    for node, one in zip(nodes, found, strict=True):
+        if one is None or len(one) != HASH_BYTES:
+            raise PortError(
+                f"{database}: the hash of the audit log's subtree {node.level}/{node.number} is missing.",
+                code="log_damaged",
+                retry_after=None,
+                remedy="Run 'maestro audit verify', and restore the log from a copy that verifies.",
+            )
+    return list(found)
 
 
 def _columns(new: Sequence[NewEntry]) -> tuple[list[Any], ...]:

@@ -25,7 +25,7 @@ from maestro_adapters.postgres.errors import failure
 if TYPE_CHECKING:
     from psycopg import Connection, Cursor
 
-__all__ = ["Database", "Transaction", "escape", "unescape"]
+__all__ = ["Database", "Transaction", "described", "driver", "escape", "unescape"]
 
 _OLDEST: Final = 130_000
 _LONGEST_SCHEMA: Final = 63
@@ -68,11 +68,11 @@ class Database:
     ) -> None:
         if not 0 < len(schema.encode()) <= _LONGEST_SCHEMA or "\0" in schema:
             raise BadInputError("is no name of a schema.", field="schema", value=schema)
-        self._psycopg = _driver()
+        self._psycopg = driver()
         self._conninfo, self._size, self._timeout = conninfo, size, timeout
         self.bare_schema = schema
         self.schema = '"' + schema.replace('"', '""') + '"'
-        self.name = self._described(conninfo)
+        self.name = described(conninfo)
         self._closed = False
         self.forked()
         try:
@@ -231,20 +231,6 @@ class Database:
             )
         return int(version)
 
-    def _described(self, conninfo: str) -> str:
-        """How messages name the database: never with its password."""
-        try:
-            given = self._psycopg.conninfo.conninfo_to_dict(conninfo)
-        except self._psycopg.Error as error:
-            raise PortError(
-                "The address of the PostgreSQL database is malformed.",
-                code="store_unopened",
-                retry_after=None,
-                remedy="Write postgresql://user@host:port/database, or host=… dbname=….",
-            ) from error
-        where = ":".join(str(given[key]) for key in ("host", "port") if key in given)
-        return f"PostgreSQL {given.get('dbname', 'database')} at {where or 'the default address'}"
-
 
 class Transaction:
     """Statements that hold together.
@@ -295,7 +281,24 @@ def unescape(text: str) -> str:
     return "\\".join(part.replace("\\0", "\0") for part in text.split("\\\\"))
 
 
-def _driver() -> Any:
+def described(conninfo: str) -> str:
+    """How messages name a database: never with its password. Raises PortError when the address is malformed."""
+    psycopg = driver()
+    try:
+        given = psycopg.conninfo.conninfo_to_dict(conninfo)
+    except psycopg.Error as error:
+        raise PortError(
+            "The address of the PostgreSQL database is malformed.",
+            code="store_unopened",
+            retry_after=None,
+            remedy="Write postgresql://user@host:port/database, or host=… dbname=….",
+        ) from error
+    where = ":".join(str(given[key]) for key in ("host", "port") if key in given)
+    return f"PostgreSQL {given.get('dbname', 'database')} at {where or 'the default address'}"
+
+
+def driver() -> Any:
+    """Psycopg. Raises PortError ``missing_extra``."""
     try:
         return import_module("psycopg")
     except ImportError as error:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from maestro.audit import LogKey, Verdict
+    from maestro_adapters.postgres.audit import PostgresAuditLogs
     from maestro_adapters.sqlite.audit import SqliteAuditFile
 
 __all__ = ["add_to", "report"]
@@ -81,13 +82,13 @@ def _add_verify(commands: argparse._SubParsersAction[Parser]) -> None:
         "verify",
         _verify,
         brief="find out whether a log is as it was signed",
-        description="Judge a log from its entries up: LOG is the SQLite store, which is only read, or what 'maestro audit "
+        description="Judge a log from its entries up: LOG is the store, which is only read, or what 'maestro audit "
         "export' wrote. Any entry that was altered, moved or taken out is found. That entries at its end are "
         "gone, or that its owner signed another history, only a checkpoint shows that was kept elsewhere. "
         "Exit 0: as signed; 3: not.",
         example=f"{_RECORDED}\n  maestro audit verify demo.db --key node-1.key.pub",
     )
-    parser.add_argument("log", metavar="LOG", help="the SQLite store, or an export")
+    parser.add_argument("log", metavar="LOG", help="the SQLite store, a postgresql:// URL, or an export")
     parser.add_argument(
         "--key", required=True, metavar="PUB", help="public key of the log: a file, or the key itself"
     )
@@ -156,6 +157,8 @@ def _lines(key: LogKey, verdict: Verdict) -> Iterator[str]:
 def _verdict(log: str, key: LogKey, options: dict[str, Any]) -> Verdict:
     from maestro_sidecar.event_logs import is_sqlite
 
+    if _is_url(log):
+        return _of_store(log, key, options)
     path = _path(log)
     try:
         stored = is_sqlite(path)
@@ -239,7 +242,7 @@ def _add_export(commands: argparse._SubParsersAction[Parser]) -> None:
         "knows nothing of Maestro (examples/audit/verify_export.py).",
         example=f"{_RECORDED}\n  maestro audit export demo.db node-1.jsonl",
     )
-    parser.add_argument("store", metavar="LOG", help="the SQLite store; only read")
+    parser.add_argument("store", metavar="LOG", help="the SQLite store, or a postgresql:// URL; only read")
     parser.add_argument("out", metavar="OUT", help="the file to write; replaced when it is whole")
     parser.add_argument("--origin", metavar="NAME", help="which log, where the store holds several")
 
@@ -281,7 +284,7 @@ def _add_prove(commands: argparse._SubParsersAction[Parser]) -> None:
         "signed checkpoint, and that checkpoint. With --json also the entry.",
         example=f"{_RECORDED}\n  maestro audit prove demo.db 0",
     )
-    parser.add_argument("store", metavar="LOG", help="the SQLite store; only read")
+    parser.add_argument("store", metavar="LOG", help="the SQLite store, or a postgresql:// URL; only read")
     parser.add_argument("index", metavar="INDEX", type=int, help="the place of the entry, counted from 0")
     parser.add_argument("--origin", metavar="NAME", help="which log, where the store holds several")
 
@@ -311,7 +314,7 @@ def _prove(arguments: argparse.Namespace) -> int:
     return answers.DONE
 
 
-def _origin(file: SqliteAuditFile, asked: str | None) -> str:
+def _origin(file: SqliteAuditFile | PostgresAuditLogs, asked: str | None) -> str:
     """The log that is meant: the one asked for, or the only one."""
     origins = file.origins()
     if asked is None and len(origins) == 1:
@@ -326,12 +329,17 @@ def _origin(file: SqliteAuditFile, asked: str | None) -> str:
     return asked
 
 
-def _store(name: str) -> SqliteAuditFile:
+def _is_url(name: str) -> bool:
+    return name.startswith(("postgresql://", "postgres://"))
+
+
+def _store(name: str) -> SqliteAuditFile | PostgresAuditLogs:
     """The store, opened for reading. What is no store is bad input; a damaged one is told as what it is."""
+    from maestro_adapters.postgres.audit import PostgresAuditLogs
     from maestro_adapters.sqlite.audit import SqliteAuditFile
 
     try:
-        return SqliteAuditFile(_path(name))
+        return PostgresAuditLogs(name) if _is_url(name) else SqliteAuditFile(_path(name))
     except PortError as error:
         if error.code == "log_damaged":
             raise
