@@ -16,8 +16,7 @@ import pytest
 from maestro.audit import leaf_hash, parse_log_key, parse_proof, verify_entry
 from maestro.kernel.events import Event
 from maestro_adapters.clock import SystemClock
-from maestro_adapters.sqlite import SqliteOutbox
-from maestro_adapters.sqlite import audit as sqlite_audit
+from maestro_adapters.sqlite import SqliteOutbox, evidence
 from maestro_adapters.sqlite.audit import SqliteAudit
 from maestro_sidecar.cli import main
 
@@ -369,14 +368,14 @@ def test_a_store_with_several_logs_asks_which(node, document):
 def test_a_folder_that_takes_no_new_file_is_no_obstacle(node, verify, monkeypatch):
     with closing(sqlite3.connect(node / "node.db")) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connected = sqlite_audit._connected
+    connected = evidence._connected
 
     def as_in_a_read_only_folder(uri):  # which would not stop root
         if not uri.endswith("&immutable=1"):
             raise sqlite3.OperationalError("unable to open database file")
         return connected(uri)
 
-    monkeypatch.setattr(sqlite_audit, "_connected", as_in_a_read_only_folder)
+    monkeypatch.setattr(evidence, "_connected", as_in_a_read_only_folder)
     assert verify()[0] == 0
 
 
