@@ -1,6 +1,7 @@
 """The lake's engines against the suite of their port."""
 
 import getpass
+import os
 import sys
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from maestro_adapters.delta import DeltaLake
 from maestro_adapters.iceberg import IcebergLake, sql_catalog
 from maestro_adapters.spark import SparkLake
 
+# How many times the histories of a quick run; a night takes a hundred.
+MORE = int(os.environ.get("MAESTRO_LAKE_MORE", "1"))
+
 
 def never():
     return 0.0
@@ -25,7 +29,7 @@ class TestInMemory(LakeTableConformance):
 
 
 class TestDeltaMergingAll(LakeTableConformance):
-    examples = 20
+    examples = 20 * MORE
 
     def make(self, clock, folder):
         return DeltaLake(folder / "table", self.spec, columns=columns(), bytes_per_event=1e9, dice=never)
@@ -34,14 +38,14 @@ class TestDeltaMergingAll(LakeTableConformance):
 class TestDeltaByCost(LakeTableConformance):
     """Small batches are not worth a rewrite: they wait in the side log."""
 
-    examples = 20
+    examples = 20 * MORE
 
     def make(self, clock, folder):
         return DeltaLake(folder / "table", self.spec, columns=columns(), bytes_per_event=400, dice=never)
 
 
 class TestDeltaWithoutPartitions(LakeTableConformance):
-    examples = 15
+    examples = 15 * MORE
     spec = TableSpec(key=SPEC.key)
 
     test_a_row_that_moves_to_another_partition_is_set_aside = None
@@ -52,7 +56,7 @@ class TestDeltaWithoutPartitions(LakeTableConformance):
 
 
 class TestIceberg(LakeTableConformance):
-    examples = 6
+    examples = 6 * MORE
 
     def make(self, clock, folder):
         return IcebergLake(sql_catalog(str(folder)), "kit.table", self.spec, columns=columns(), dice=never)
@@ -62,7 +66,7 @@ class TestIceberg(LakeTableConformance):
 class TestSpark(LakeTableConformance):
     """MERGE by a Spark Connect server: Sail."""
 
-    examples = 5
+    examples = 5 * MORE
 
     @pytest.fixture(autouse=True)
     def endpoint(self, service):

@@ -141,6 +141,19 @@ def test_tombstones_go_when_the_lateness_bound_is_over_and_later_changes_are_ref
     assert live(table) == {"e00001": 4, "e00003": 3}
 
 
+def test_upkeep_purges_where_no_merge_comes_by(tmp_path, monkeypatch):
+    monkeypatch.setattr(keeping, "RETENTION", timedelta(days=36_500))  # vacuum goes by the real clock
+    table = lake(tmp_path / "t", TableSpec(partition_by="day", lateness=60))
+    later, again = AT + timedelta(seconds=61), AT + timedelta(seconds=122)
+    table.merge(batch(change(0), change(3, 2, "d"), change(1, 2)), {"s": 1}, now=AT)
+    assert table.upkeep(now=AT).steps == ()
+    table.merge(batch(change(1, 3, "u")), {"s": 2}, now=later)
+    assert table.upkeep(now=AT + timedelta(seconds=30)).steps == ()  # swept once per bound
+    assert table.status().rows == 3
+    assert table.upkeep(now=again).steps == ("sweep",)
+    assert (table.status().rows, live(table)) == (2, {"e00000": 1, "e00001": 3})
+
+
 def test_a_truncate_empties_table_and_side_log(tmp_path):
     table = lake(tmp_path / "t")
     table.merge(batch(*map(change, range(6)), change(7, 9)), {"s": 1}, now=AT)

@@ -205,7 +205,14 @@ class DeltaLake:
 
         self._require()
         with storage_errors(self._address):
-            return upkeep(self._log, self._side, self._quarantine, self._planner, now=now)
+            return upkeep(
+                self._log,
+                self._side,
+                self._quarantine,
+                self._planner,
+                lateness=self._spec.lateness,
+                now=now,
+            )
 
     def close(self) -> None:
         """End the reading threads."""

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from maestro.lake.applying import purge
+from maestro.lake.changes import DELETED, SOURCE, VERSION
 from maestro.lake.routing import DataFile
 from maestro.ports.lake import TableStatus, Upkeep
 from maestro_adapters.delta.log import Change, ContendedError, DeltaLog
-from maestro_adapters.delta.planning import TARGET_ROWS, Planner, joined
+from maestro_adapters.delta.planning import TARGET_ROWS, Planner, Voids, joined
 from maestro_adapters.delta.side_log import Quarantine, SideLog
 
 __all__ = ["RETENTION", "status", "upkeep"]
@@ -23,6 +25,7 @@ RETENTION = timedelta(days=7)
 _SMALL_ROWS = TARGET_ROWS // 4
 _ENOUGH = 4
 """Small files of one partition from which on joining them pays."""
+_SWEPT = "swept"
 _LOG_FILES = 50
 """Commits after which a reader gains from a checkpoint."""
 
@@ -49,10 +52,10 @@ def status(address: str, log: DeltaLog, side: SideLog, quarantine: Quarantine) -
 
 
 def upkeep(
-    log: DeltaLog, side: SideLog, quarantine: Quarantine, planner: Planner, *, now: datetime
+    log: DeltaLog, side: SideLog, quarantine: Quarantine, planner: Planner, *, lateness: float, now: datetime
 ) -> Upkeep:
     """One round: whatever pays now."""
-    steps: list[str] = []
+    steps: list[str] = ["sweep"] if _sweep(log, planner, lateness, now) else []
     compacted = _compact(log, planner, now)
     if compacted:
         steps.append("compact")
@@ -69,6 +72,35 @@ def upkeep(
     if deleted:
         steps.append("vacuum")
     return Upkeep(tuple(dict.fromkeys(steps)), compacted, deleted, size)
+
+
+def _sweep(log: DeltaLog, planner: Planner, lateness: float, now: datetime) -> int:
+    """Purge tombstones beyond the lateness bound from partitions that no merge touches; once per bound.
+
+    Returns:
+        How many went.
+    """
+    swept, at = log.transaction(_SWEPT), int(now.timestamp())
+    if swept is not None and at - swept < lateness:
+        return 0
+    bounds: dict[str, int] = {}
+    chosen = []
+    for file in log.files():
+        if not file.tombstones:
+            continue
+        rows = planner.rows(file, [DELETED, SOURCE, VERSION])
+        for source in rows[SOURCE].unique().to_pylist():
+            if source is not None and (bound := log.transaction(f"purged/{source}")) is not None:
+                bounds[source] = bound
+        if len(purge(rows, bounds, {})) < len(rows):
+            chosen.append(file)
+    added, removed, gone = planner.rewrite(chosen, Voids(bounds))
+    try:
+        log.commit(Change(added, removed, {_SWEPT: at}), now=now)
+    except ContendedError:
+        log.data.delete([one.path for one in added])
+        return 0
+    return gone
 
 
 def _compact(log: DeltaLog, planner: Planner, now: datetime) -> int:

@@ -104,17 +104,15 @@ class Folded(msgspec.Struct, frozen=True):
         merged: what became of the changes.
         rows: side-log rows that were looked at.
         parked: rows that stay in the log because nothing tells their partition yet.
-        purged: tombstones that went for good.
     """
 
     merged: Merged
     rows: int = 0
     parked: int = 0
-    purged: int = 0
 
 
 class Upkeep(msgspec.Struct, frozen=True):
-    """What one round of upkeep did: names of steps (``compact``, ``checkpoint``, ``vacuum``), files and bytes."""
+    """What one round of upkeep did: names of steps (``sweep``, ``compact``, ``checkpoint``, ``vacuum``), files and bytes."""
 
     steps: tuple[str, ...] = ()
     files_compacted: int = 0
@@ -206,7 +204,7 @@ class LakeTable(Protocol):
         ...
 
     def fold(self, *, now: datetime) -> Folded:
-        """Bring the side log into the table and purge tombstones beyond the lateness bound. Raises as ``merge``."""
+        """Bring the side log into the table; where it writes, tombstones beyond the lateness bound go. Raises as ``merge``."""
         ...
 
     def quarantine(self, poison: Sequence[Poison], *, now: datetime) -> None:
@@ -222,7 +220,7 @@ class LakeTable(Protocol):
         ...
 
     def upkeep(self, *, now: datetime) -> Upkeep:
-        """Whatever of compaction, checkpoint and vacuum is worth its cost now; never in the way of a merge."""
+        """Whatever of purging, compaction, checkpoint and vacuum is worth its cost now; never in the way of a merge."""
         ...
 
     def close(self) -> None:
