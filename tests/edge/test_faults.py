@@ -8,7 +8,7 @@ import os
 from contextlib import suppress
 from datetime import timedelta
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -257,4 +257,6 @@ class FaultyEdge(RuleBasedStateMachine):
 
 
 TestFaultyEdge = FaultyEdge.TestCase
-TestFaultyEdge.settings = settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None)
+TestFaultyEdge.settings = settings(
+    max_examples=EXAMPLES, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)

@@ -3,18 +3,27 @@
 import threading
 from datetime import timedelta
 
+import attrs
 import pytest
+from msgspec.structs import replace
 
 from edge_support.bundles import AT, FILES
-from edge_support.nodes import World
+from edge_support.nodes import Book, Data, Disk, World
 from maestro import PortError, UntrustedError
+from maestro.edge.candidates import SourceRules, expected_of
 from maestro.edge.pacing import Pace
+from maestro.edge.record import HighWater
+from maestro.edge.verify import TrustedKey
+from maestro.formats.jws import parse_public_key
 from maestro.ports.capabilities import Capability
 from maestro.ports.policy import UNDEFINED, PolicyBundle
+from maestro.runtime.edge import EdgeNode, EdgeParts
+from maestro.runtime.edge_bundles import Loader
 from maestro.runtime.edge_pump import EdgePump
 from maestro.runtime.edge_repository import RepositorySource
 from maestro.runtime.edge_sources import Known
 from maestro.runtime.publishing import Order, Publisher
+from maestro.testing.clock import VirtualClock
 from maestro_adapters.clock import SystemClock
 from maestro_adapters.edge_keys import KeyFolder
 from maestro_adapters.fetch_folder import FolderFetcher
@@ -209,3 +218,118 @@ def test_undefined_is_an_answer_and_unreachable_is_none():
         gone.evaluate(("a",), {}, AT)
     with pytest.raises(PortError, match="Gone"):
         OpaEngine(gone.client).load(PolicyBundle("7", "sha256:1", ("",), {}, {}))
+
+
+# ---- an edge on a repository -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def node(repository, tmp_path):
+    """An edge that follows the repository, with everything else under the test's hand."""
+    _, _, source = repository
+    key = TrustedKey("", parse_public_key((tmp_path / "keys" / "bundle-1.pub").read_bytes()))
+    disk, engine, book, clock = Disk(), Data(), Book(), VirtualClock(SystemClock().now())
+    made = EdgeNode("n1", EdgeParts(disk, source, Loader(disk, engine, lambda: [key]), clock, book, book))
+    made.start()
+    made.poll()
+    return made, disk, book, clock
+
+
+def cap(node):
+    return node.decide(("limits", "cap"), {})
+
+
+def test_an_edge_follows_a_repository_by_deltas_and_renewals(repository, node):
+    _, put, _ = repository
+    edge, *_ = node
+    assert cap(edge) == 1
+    fresh = edge.record.serving.fresh_until
+    assert edge.record.serving.expires_at > fresh  # the metadata end first, and the earlier end counts
+    assert edge.record.trust
+    put(2)
+    edge.poll()
+    assert cap(edge) == 2
+    assert edge.record.high.epoch == "1"
+    edge.poll()
+    assert edge.counts.fetches == {"new": 2, "unchanged": 1}
+    assert edge.record.serving.fresh_until >= fresh
+
+
+def test_metadata_that_nobody_signed_quarantine_and_the_serving_bundle_goes_on(repository, node):
+    root, _, _ = repository
+    edge, *_ = node
+    (root / "metadata" / "timestamp.json").write_bytes(b"{}")
+    edge.poll()
+    assert edge.record.state == "quarantined"
+    assert edge.record.refused[0].digest == "metadata/metadata_malformed"
+    assert cap(edge) == 1
+
+
+def test_a_high_water_mark_of_another_epoch_judges_nothing():
+    held = HighWater("9223372036854775808", "sha256:9", epoch="1")
+    assert expected_of(SourceRules(), held, "1").min_revision == 2**63
+    assert expected_of(SourceRules(), held, "2").min_revision == 1
+    assert expected_of(SourceRules(ordering="none"), held, "1").min_revision is None
+
+
+def test_content_that_changed_in_memory_is_drift(node):
+    edge, *_ = node
+    loaded = edge._loaded[edge.record.serving.digest]
+    edge._loaded[edge.record.serving.digest] = attrs.evolve(loaded, files={**loaded.files, "x": b""})
+    edge.check()
+    assert edge.record.incident.reason == "digest_drift"
+    assert edge.record.state == "closed"
+
+
+def test_a_disk_that_fails_at_a_check_changes_nothing_and_is_told(node):
+    edge, disk, *_ = node
+
+    def failing(_digest):
+        raise PortError("The disk fails.", code="store_failed")
+
+    disk.get = failing
+    edge.check()
+    assert (edge.record.state, edge.trouble) == ("active", "store_failed")
+
+
+def test_what_was_replaced_meanwhile_is_not_failed(node):
+    edge, disk, *_ = node
+    real = disk.get
+
+    def replaced(digest):
+        edge._record = replace(edge._record, serving=None)
+        return real(digest) and b"other"
+
+    disk.get = replaced
+    edge.check()
+    assert edge.record.incident is None
+
+
+def test_archives_that_cannot_be_removed_are_told(repository, node):
+    _, put, _ = repository
+    edge, disk, *_ = node
+
+    def failing(_digests):
+        raise PortError("The disk fails.", code="store_failed")
+
+    disk.keep_only = failing
+    put(2)
+    edge.poll()
+    assert cap(edge) == 2
+
+
+def test_an_unfinished_commit_of_a_bundle_is_none(repository, node):
+    _, put, _ = repository
+    edge, disk, *_ = node
+    put(2)
+    real = disk.save
+
+    def failing(record):
+        raise PortError("Full.", code="store_full")
+
+    disk.save = failing
+    edge.poll()
+    assert (cap(edge), edge.trouble) == (1, "store_full")
+    disk.save = real
+    edge.poll()
+    assert cap(edge) == 2

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from msgspec.structs import replace
@@ -286,7 +286,6 @@ def test_the_table_is_whole():
     assert {outcome.state for outcome in TABLE.values()} == set(State) - {State.EMPTY}
 
 
-@settings(max_examples=60, stateful_step_count=40)
 class Edge(RuleBasedStateMachine):
     """Any signals in any order: what must hold after each of them."""
 
@@ -376,3 +375,6 @@ class Edge(RuleBasedStateMachine):
 
 
 TestEdge = Edge.TestCase
+TestEdge.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
