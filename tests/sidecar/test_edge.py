@@ -353,3 +353,23 @@ def test_a_central_opa_that_is_gone_is_503(edge, place, tmp_path):
     answer = made("POST", DECISION, REQUEST, token="run")
     assert (answer.status, answer.json["code"]) == (503, "opa_unreachable")
     assert made("GET", "/health?bundles").status == 500
+
+
+def test_without_tokens_only_local_programs_are_answered(sidecar, place, tmp_path):
+    publish(place, 1)
+    made = sidecar(server={"auth": "none"}, edge=edge_table(tmp_path, cache={"decisions": 0}))
+    made.context.edge.node.poll()
+    assert made("POST", DECISION, REQUEST).json["result"]["allowed"] is True
+    evil = made("POST", DECISION, REQUEST, headers={"origin": "https://evil.example"})
+    assert (evil.status, evil.json["code"]) == (403, "unauthorized")
+    assert "mc_edge_cache" not in made("GET", "/metrics").body.decode()
+
+
+def test_the_logs_figures_are_metrics(edge, place, tmp_path):
+    publish(place, 1)
+    made = edge(decisionLog={"path": str(tmp_path / "d.jsonl")})
+    made("POST", DECISION, REQUEST, token="run")
+    made.context.edge.log.flush()
+    text = made("GET", "/metrics", token="op").body.decode()
+    assert "mc_edge_log_written_total 1.0" in text
+    assert "mc_edge_cache_hit_ratio" in text
