@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from maestro.lake.contracts.arrow.rules import ArrowRule
 from maestro.lake.contracts.avro.rules import AvroRule
+from maestro.lake.contracts.check import ContractRule
 from maestro.lake.contracts.json_schema.rules import BoundRule, JsonSchemaRule
 from maestro.lake.contracts.registry.reasons import FIELD_CODES
 from maestro.lake.contracts.verdict import Rule
@@ -19,6 +20,7 @@ writer, or a reader. How to use it: [Keep a careless column out of the lake](../
 [ADR-1123](../adr/ADR-1123-arrow-contracts.md), [ADR-1124](../adr/ADR-1124-contract-registry.md).
 """
 KINDS = (
+    ("All formats", ContractRule, "Schemas of two formats are never compared."),
     (
         "Avro",
         AvroRule,
@@ -63,8 +65,9 @@ def of_kind(title: str, rules: type[Rule], what: str) -> str:
     if advises:
         parts.append("\nAdvice, which breaks nobody by the rules and is worth a look:\n\n")
         parts.append(table(("rule", "what was seen", "what to do"), advises))
-    parts.append("\nWhat breaks nobody, as the change log names it:\n\n")
-    parts.append(table(("rule", "what changed"), kind))
+    if kind:
+        parts.append("\nWhat breaks nobody, as the change log names it:\n\n")
+        parts.append(table(("rule", "what changed"), kind))
     return "".join(parts)
 
 

@@ -33,7 +33,7 @@ from maestro_sidecar.violations import ViolationWatch
 if TYPE_CHECKING:
     from maestro_sidecar.edge_service import EdgeService
 
-__all__ = ["Stores", "open_stores", "wire"]
+__all__ = ["Stores", "make_state_folder", "open_stores", "wire"]
 
 _SERVER_THREADS = 8
 """Calls of a store's server under way at once."""
@@ -100,7 +100,7 @@ def wire(
     server = settings.server
     log = Log(write_log, clock.now, settings.log.level)
     opening = opening or open_stores(settings)
-    _make_folder(settings)
+    make_state_folder(settings)
     # Three openings: decisions read on the event loop, writers wait in threads, scrapes and replay in others.
     # None of them ever holds a lock that another one needs.
     reading, writing, background = opening(), opening(), opening()
@@ -156,8 +156,8 @@ def wire(
     )
 
 
-def _make_folder(settings: Settings) -> None:
-    """Make the folder of a store that the settings do not name; one that somebody named is theirs to make."""
+def make_state_folder(settings: Settings) -> None:
+    """Make the folder of the store that is ours; one that somebody named is theirs to make."""
     if settings.store.kind == "sqlite" and not settings.store.path:
         settings.store_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 

@@ -58,6 +58,17 @@ def test_a_schema_is_registered_read_and_judged(ask):
     assert ask("GET", "/subjects/s/versions/1")[1].keys() == {"subject", "version", "id", "guid", "schema"}
 
 
+def test_schemas_keep_what_came_with_them(ask):
+    told = {"schema": "string", "ruleSet": {"domainRules": []}, "metadata": {"properties": {"owner": "ann"}}}
+    answer = ask("POST", "/subjects/s/versions", told)[1]
+    assert (answer["ruleSet"], answer["metadata"]) == (told["ruleSet"], told["metadata"])
+    assert ask("GET", "/schemas/ids/1/schema") == (200, "string")
+    assert ask("GET", f"/schemas/guids/{answer['guid']}")[1]["schema"] == "string"
+    assert ask("GET", "/schemas/guids/0")[0] == 404
+    other = ask("POST", "/subjects/t/versions", {"schema": '"long"'})[1]
+    assert ask("GET", f"/schemas/guids/{other['guid']}")[1]["schema"] == '"long"'
+
+
 def test_lists_are_filtered_and_paged(ask):
     for name in ("a-1", "a-2", "b-1"):
         ask("POST", f"/subjects/{name}/versions", STRING)
@@ -68,6 +79,7 @@ def test_lists_are_filtered_and_paged(ask):
     assert ask("GET", "/schemas/ids/1/subjects") == (200, ["a-2", "b-1"])
     assert ask("GET", "/schemas/ids/1/versions?subject=b-1") == (200, [{"subject": "b-1", "version": 1}])
     assert ask("GET", "/subjects?offset=x")[0] == 400
+    assert ask("GET", f"/subjects?{'a=1&' * 40}")[0] == 400
 
 
 def test_a_name_may_hold_a_slash(ask):

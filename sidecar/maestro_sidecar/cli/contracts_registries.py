@@ -59,7 +59,7 @@ def local_registry(arguments: argparse.Namespace) -> Iterator[ContractRegistry]:
     from maestro.runtime.contracts import ContractRegistry
     from maestro_adapters.clock import SystemClock
     from maestro_sidecar.settings import load
-    from maestro_sidecar.wiring import open_stores
+    from maestro_sidecar.wiring import make_state_folder, open_stores
 
     if arguments.store:
         from pathlib import Path
@@ -79,8 +79,7 @@ def local_registry(arguments: argparse.Namespace) -> Iterator[ContractRegistry]:
         raise BadInputError(
             "is in memory, which ends with its process.", field="store", remedy="Name a --store."
         )
-    if settings.store.kind == "sqlite" and not settings.store.path:
-        settings.store_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_state_folder(settings)
     stores = open_stores(settings)()
     try:
         yield ContractRegistry(stores.documents, SystemClock())

@@ -33,6 +33,7 @@ from maestro_sidecar.refusals import RefusedError
 __all__ = ["Call"]
 
 T = TypeVar("T")
+_MOST_FIELDS: Final = 32
 _MOST_PAGE: Final = 2**31 - 1
 _DEPTH: Final = 64
 _SCHEMA_JSON = (MEDIA_TYPE.encode(), b"application/vnd.schemaregistry+json")
@@ -43,8 +44,8 @@ class Call:
 
     def __init__(self, request: Request, context: Context) -> None:
         self.request, self.context = request, context
-        text = request.scope["query_string"].decode("latin-1")
-        self._query = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=32))
+        self.pairs = _pairs(request.scope["query_string"])
+        self._query = dict(self.pairs)
 
     def name(self, parameter: str) -> str:
         """A part of the path."""
@@ -125,6 +126,15 @@ class Call:
         return await self.context.workers.run(lambda: registry.do(deed, by=identity.name))
 
 
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError as error:
+        raise BadInputError(
+            f"has more than {_MOST_FIELDS} parameters.", field="query", remedy="Send fewer."
+        ) from error
+
+
 def _announced(media_type: bytes | None) -> bool:
     return is_json(media_type) or (media_type or b"").partition(b";")[0].strip().lower() in _SCHEMA_JSON
 
@@ -187,8 +197,7 @@ async def list_referrers(call: Call) -> list[int]:
 
 async def find_by_metadata(call: Call) -> Any:
     """The newest version whose metadata has all of these properties."""
-    pairs = parse_qsl(call.request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    keys, values = ([value for name, value in pairs if name == which] for which in ("key", "value"))
+    keys, values = ([value for name, value in call.pairs if name == which] for which in ("key", "value"))
     wanted = dict(zip(keys, values, strict=False))
 
     def found(registry: Registry) -> Any:

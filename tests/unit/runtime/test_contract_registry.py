@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from maestro.kernel.errors import BadInputError, ConflictError
+from maestro.kernel.errors import BadInputError, ConflictError, PortError
 from maestro.lake.contracts.registry.changes import Reference, SchemaText
 from maestro.lake.contracts.registry.registry import EVERYBODY, LATEST
 from maestro.lake.contracts.verdict import Mode
@@ -268,3 +268,44 @@ def test_writers_at_once_each_get_their_version(documents):
     assert sorted(ids) == list(range(1, 13))
     state = ContractRegistry(documents, VirtualClock()).read().state
     assert [each.number for each in state.versions("s0")] == list(range(1, 7))
+
+
+def test_a_subject_may_change_its_format_under_none_alone(registry):
+    register(registry, "s", A)
+    json_schema = SchemaText('{"type": "object"}', "JSON")
+    assert code_of(lambda: register(registry, "s", json_schema)) == "schema_incompatible"
+    registry.do(lambda it: it.set_config("s", {"compatibility": "NONE"}), by="x")
+    register(registry, "s", json_schema)
+    assert registry.log("s")[-1].change.summary == ("avro → json-schema",)
+
+
+def test_who_always_comes_second_is_told(documents, monkeypatch):
+    registry = ContractRegistry(documents, VirtualClock())
+
+    def second(*_, **__):
+        raise ConflictError("x", code="version_conflict")
+
+    monkeypatch.setattr(documents, "put", second)
+    with pytest.raises(PortError, match="Others keep changing"):
+        register(registry, "s", A)
+
+    def other(*_, **__):
+        raise ConflictError("x", code="other")
+
+    monkeypatch.setattr(documents, "put", other)
+    assert code_of(lambda: register(registry, "s", A)) == "other"
+
+
+def test_what_came_while_history_was_read_is_not_missed(documents, monkeypatch):
+    registry, other = ContractRegistry(documents, VirtualClock()), ContractRegistry(documents, VirtualClock())
+    register(other, "s", A)
+    real = documents.history
+    waiting = [AB]
+
+    def late(*given):
+        if waiting:
+            register(other, "s", waiting.pop())
+        return real(*given)
+
+    monkeypatch.setattr(documents, "history", late)
+    assert [each.number for each in registry.read().versions("s")] == [1, 2]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from maestro.kernel.errors import BadInputError
 from maestro.lake.contracts.contract import Contract, Format, load_contract
-from maestro.lake.contracts.verdict import Direction, Mode, Verdict, Violation
+from maestro.lake.contracts.findings import Finding
+from maestro.lake.contracts.verdict import Direction, Mode, Rule, Verdict, Violation
 
-__all__ = ["Given", "check", "parse_mode"]
+__all__ = ["ContractRule", "Given", "check", "parse_mode"]
 
 Given = Contract | bytes | str
 """A schema: read already, or its text."""
@@ -35,7 +36,7 @@ def check(
         The verdict. Under ``NONE`` it is compatible, and what ``FULL`` would object to is its advice.
 
     Raises:
-        BadInputError: a schema is malformed, the mode is unknown, or the formats differ.
+        BadInputError: a schema is malformed, or the mode is unknown.
     """
     judged_by = parse_mode(mode)
     contract = _contract(new, format)
@@ -47,13 +48,30 @@ def check(
         version = number if len(earlier) > 1 else None
         for direction in judged_by.directions or _BOTH:
             reader, writer = (contract, each) if direction == "backward" else (each, contract)
-            for finding in reader.reads(writer):
+            for finding in _findings(reader, writer):
                 told = finding.told(direction, version)
                 if finding.rule.advises or (finding.rule.breaks and judged_by is Mode.NONE):
                     advice.append(told)
                 elif finding.rule.breaks:
                     violations.append(told)
     return Verdict.of(judged_by, violations, advice)
+
+
+class ContractRule(Rule):
+    """Rules of all formats."""
+
+    FORMAT_DIFFERS = (
+        "format_differs",
+        "The reader's schema is of another format than the writer's.",
+        "Keep the format; another one is another subject.",
+    )
+
+
+def _findings(reader: Contract, writer: Contract) -> Iterator[Finding]:
+    if reader.format is writer.format:
+        return reader.reads(writer)
+    what = f"{writer.format} cannot be read as {reader.format}."
+    return iter((Finding(ContractRule.FORMAT_DIFFERS, "", what),))
 
 
 def parse_mode(mode: Mode | str) -> Mode:

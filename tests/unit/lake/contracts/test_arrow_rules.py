@@ -3,12 +3,14 @@
 import io
 import json
 
+import attrs
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from maestro.kernel.errors import BadInputError
-from maestro.lake.contracts import check, load_contract
+from maestro.lake.contracts import Contract, check, load_contract
+from maestro.lake.contracts.arrow.model import ArrowSchema
 
 
 def schema(**columns):
@@ -187,6 +189,34 @@ def test_the_schema_of_a_parquet_file_is_read():
     assert str(contract.columns.fields[1].type) == "string"
     with pytest.raises(BadInputError, match="cannot be read"):
         load_contract(file.getvalue()[:40])
+
+
+def test_an_arrow_file_and_extension_types_are_read():
+    file = io.BytesIO()
+    table = pa.table({"a": pa.array([b"x" * 16], pa.binary(16)).cast(pa.uuid())})
+    with pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    assert str(load_contract(file.getvalue()).columns.fields[0].type) == "fixed_size_binary[16]"
+
+
+def test_what_pyarrow_cannot_make_is_refused():
+    contract = load_contract(schema(a="time64[ns]").encode())
+    odd = attrs.evolve(
+        contract.schema.fields[0], type=attrs.evolve(contract.schema.fields[0].type, name="odd")
+    )
+    with pytest.raises(BadInputError, match="no way to make"):
+        Contract(contract.format, ArrowSchema((odd,))).arrow_schema()
+
+
+def test_shorter_spellings_are_read():
+    document = {"fields": [
+        {"name": "s", "type": "struct", "fields": [{"name": "x", "type": "int8"}]},
+        {"name": "d", "type": "decimal(9)"},
+        {"name": "m", "type": "map<string, int64, keys_sorted>"},
+    ]}  # fmt: skip
+    read = load_contract(json.dumps(document).encode()).columns.fields
+    texts = [str(each.type) for each in read]
+    assert texts == ["struct<x: int8>", "decimal(9, 0)", "map<string not null, int64>"]
 
 
 def test_arrows_integration_form_is_read():

@@ -220,3 +220,28 @@ def test_bare_names_and_lists_are_avro():
     assert load_contract(b" string\n").format == "avro"
     assert load_contract(b'["null", "int"]').format == "avro"
     assert load_contract(b'{"type": "enum", "name": "E", "symbols": []}').format == "avro"
+
+
+def test_what_is_nested_too_deeply_is_refused_and_not_a_traceback(monkeypatch):
+    schema = "int"
+    for _ in range(60):
+        schema = {"type": "array", "items": schema}
+    contract = load(schema)
+    assert not any(finding.rule.breaks for finding in contract.reads(contract))
+
+    def overflow(*_):
+        raise RecursionError
+
+    monkeypatch.setattr("maestro.lake.contracts.avro.resolve._Comparison.findings", overflow)
+    with pytest.raises(BadInputError, match="too deeply"):
+        list(contract.reads(contract))
+    monkeypatch.setattr("maestro.lake.contracts.contract.parse_avro", overflow)
+    with pytest.raises(BadInputError, match="too deeply"):
+        load(schema)
+
+
+def test_a_type_may_be_named_in_an_object():
+    old = record(field("a", fixed(1)))
+    old["fields"].append(field("b", "F"))
+    new = record(field("a", fixed(1)), field("b", {"type": "F"}))
+    assert found(new, {**old, "fields": [field("a", fixed(1)), field("b", "F")]}) == []

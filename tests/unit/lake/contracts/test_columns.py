@@ -274,5 +274,8 @@ def test_bad_yaml_and_bad_formats_are_refused():
         load_contract(b"{}", "protobuf")
     with pytest.raises(BadInputError, match="Ask for arrow"):
         load_contract(CONTRACT.encode(), "avro")
+    verdict = check('"int"', '{"type": "object"}')
+    assert [each.rule for each in verdict.violations] == ["format_differs"]
+    assert check('"int"', '{"type": "object"}', "NONE").compatible
     with pytest.raises(BadInputError, match="another format is another subject"):
-        check('"int"', '{"type": "object"}')
+        load_contract(b'"int"').reads(load_contract(b"{}"))

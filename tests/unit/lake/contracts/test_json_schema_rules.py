@@ -203,8 +203,8 @@ KIND = [
     (props(PARTLY, a=STRING), props(PARTLY), "property_removed_is_covered_by_partially_open_content_model"),
     (props(PARTLY), props(PARTLY, a=STRING), "property_added_is_covered_by_partially_open_content_model"),
     (
-        props(CLOSED | {"patternProperties": {"^a": STRING, "[": NUMBER}}),
-        props(CLOSED | {"patternProperties": {"^a": STRING, "[": NUMBER}}, ab=STRING),
+        props(CLOSED | {"patternProperties": {"[": NUMBER, "^z": NUMBER, "^a": STRING}}),
+        props(CLOSED | {"patternProperties": {"[": NUMBER, "^z": NUMBER, "^a": STRING}}, ab=STRING),
         "property_added_is_covered_by_partially_open_content_model",
     ),
     (props(CLOSED), props(OPEN), "additional_properties_added"),
@@ -508,3 +508,10 @@ def test_without_a_declaration_newer_words_tell():
     assert load_contract(b'{"type": "object"}', "json-schema").schema.draft == 7
     assert load_contract(b'{"prefixItems": []}', "json-schema").schema.draft == 2020
     assert load_contract(b"true", "json-schema").schema.draft == 7
+
+
+def test_a_schema_that_demands_itself_without_end_is_compared():
+    node = {"$ref": "#/$defs/x", "minLength": 1}
+    endless = NEW_DRAFT | {"$ref": "#/$defs/x", "maxLength": 5, "$defs": {"x": node}}
+    (violation,) = check(json.dumps(endless), json.dumps(NUMBER), "BACKWARD", "json-schema").violations
+    assert violation.message.endswith("(number → reference and string)")

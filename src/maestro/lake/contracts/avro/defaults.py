@@ -71,10 +71,9 @@ def _fits_complex(value: Any, type_: AvroType) -> bool:
             good = value in symbols
         case AvroFixed(size=size):
             good = _is_bytes(value) and len(value) == size
-        case AvroRecord(fields=fields):
-            good = isinstance(value, dict) and all(_field_fits(value, field) for field in fields)
         case _:
-            good = False
+            fields = type_.fields if isinstance(type_, AvroRecord) else ()
+            good = isinstance(value, dict) and all(_field_fits(value, field) for field in fields)
     return good
 
 

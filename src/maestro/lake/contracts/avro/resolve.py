@@ -7,6 +7,7 @@ one logical type are not read as another (ADR-1124).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import attrs
 
@@ -16,7 +17,6 @@ from maestro.lake.contracts.avro.model import (
     AvroArray,
     AvroEnum,
     AvroField,
-    AvroFixed,
     AvroMap,
     AvroPrimitive,
     AvroRecord,
@@ -89,10 +89,8 @@ class _Comparison:
         if isinstance(reader, AvroRecord) and isinstance(writer, AvroRecord):
             yield from self._record_pair(reader, writer, path)
         elif isinstance(reader, AvroEnum) and isinstance(writer, AvroEnum):
-            yield from _names(reader, writer, path)
             yield from _enums(reader, writer, path)
-        elif isinstance(reader, AvroFixed) and isinstance(writer, AvroFixed):
-            yield from _names(reader, writer, path)
+        else:
             yield from _fixed(reader, writer, path)
 
     def _union(self, reader: AvroType, writer: AvroUnion, path: str) -> Iterator[Finding]:
@@ -194,6 +192,7 @@ def _names(reader: Named, writer: Named, path: str) -> Iterator[Finding]:
 
 
 def _enums(reader: AvroEnum, writer: AvroEnum, path: str) -> Iterator[Finding]:
+    yield from _names(reader, writer, path)
     lacking = [symbol for symbol in writer.symbols if symbol not in reader.symbols]
     if lacking and reader.default is None:
         yield Finding(
@@ -207,7 +206,8 @@ def _enums(reader: AvroEnum, writer: AvroEnum, path: str) -> Iterator[Finding]:
         )
 
 
-def _fixed(reader: AvroFixed, writer: AvroFixed, path: str) -> Iterator[Finding]:
+def _fixed(reader: Any, writer: Any, path: str) -> Iterator[Finding]:
+    yield from _names(reader, writer, path)
     if reader.size != writer.size:
         yield Finding(
             AvroRule.FIXED_SIZE_MISMATCH,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from maestro.kernel.errors import BadInputError
 from maestro.lake.contracts.findings import Finding
 from maestro.lake.contracts.json_schema.arrays import compare_arrays
 from maestro.lake.contracts.json_schema.combinations import compare_combined, compare_with_one
@@ -25,17 +24,10 @@ def compare(reader: Document, writer: Document) -> Iterator[Finding]:
     """What a reader meets in instances of the writer.
 
     Raises:
-        BadInputError: ``schema_too_complex``, the schemas nest or refer too deeply.
+        BadInputError: ``schema_too_complex``, the schemas refer to one another too often.
     """
-    try:
-        for difference in Pairs(_judge).compare(writer.root, reader.root):
-            yield difference.finding()
-    except RecursionError as error:
-        raise BadInputError(
-            "The schemas nest too deeply to be compared.",
-            code="schema_too_complex",
-            remedy="Split them into several contracts.",
-        ) from error
+    for difference in Pairs(_judge).compare(writer.root, reader.root):
+        yield difference.finding()
 
 
 def _judge(pairs: Pairs, writer: Node, reader: Node) -> Iterator[Difference]:

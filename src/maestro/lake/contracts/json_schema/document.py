@@ -85,13 +85,16 @@ class Node:
         return list(found.values())
 
     def __str__(self) -> str:
+        named = [part.plainly() for part in self.parts if isinstance(part, Node)]
+        joined = " and " if self.implied else " or "
+        return joined.join(dict.fromkeys(named)) if named else self.plainly()
+
+    def plainly(self) -> str:
+        """What it is called, without looking below it: there may be no end."""
         if self.kind is Kind.COMBINED:
-            joined = " and " if self.implied else " or "
-            written = not self.implied and self.get("type") is None
-            return self.criterion if written else joined.join(dict.fromkeys(map(str, self.members())))
-        if self.kind is Kind.NUMBER and self.get("type") == "integer":
-            return "integer"
-        return self.kind.value
+            return "reference" if self.implied else self.criterion
+        integer = self.kind is Kind.NUMBER and self.get("type") == "integer"
+        return "integer" if integer else self.kind.value
 
 
 class Document:
