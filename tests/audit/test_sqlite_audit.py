@@ -140,7 +140,7 @@ def test_reading_evidence_changes_nothing(tmp_path, store):
     before, stamp = path.read_bytes(), path.stat().st_mtime_ns
     with SqliteAuditFile(path) as file:
         assert len(list(file.entries(ORIGIN))) == 4
-        with pytest.raises(PortError, match="readonly"), file._cursor() as cursor:
+        with pytest.raises(PortError, match="readonly"), file.cursor() as cursor:
             cursor.execute("DELETE FROM audit_entries")
     assert (path.read_bytes(), path.stat().st_mtime_ns) == (before, stamp)
 

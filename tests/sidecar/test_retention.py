@@ -217,3 +217,9 @@ def test_a_replay_that_goes_on_finds_what_one_that_never_stopped_finds(steps, da
 @pytest.mark.parametrize("state", [b"", b"{}", b"[]", b"\xff"])
 def test_what_is_no_state_is_none(state):
     assert Replay.restored(state) is None
+
+
+def test_a_state_of_another_format_is_not_gone_on_from():
+    state = Replay().state()
+    assert Replay.restored(state).state() == state
+    assert Replay.restored(state.replace(b'"format":1', b'"format":2')) is None

@@ -46,10 +46,9 @@ def opening_at(
         seconds: the instant.
     """
     item: WindowItem | UnsetType = UNSET
-    if seconds is not None and schedule.windows is not None:
-        window = schedule.window_at(seconds)
-        if window is not None:
-            item, timezone = items[schedule.windows.index(window)], window.timezone
+    window = None if seconds is None else schedule.window_at(seconds)
+    if window is not None and schedule.windows is not None:
+        item, timezone = items[schedule.windows.index(window)], window.timezone
     at = None if seconds is None else from_epoch_seconds(seconds)
     words = next_opening(at, timezone)
     return Opening(UNSET if at is None else at, item, timezone, words, outside_message(tenant, words))

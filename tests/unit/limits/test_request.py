@@ -86,3 +86,9 @@ def test_the_fast_reader_takes_no_more_than_the_strict_one(fields):
 
 def test_an_instant_in_utc_is_taken_as_it_is():
     assert parse_request(b'{"tenant":"a","package":"p","ts":"2026-03-30T16:00:00Z"}').ts.tzinfo is UTC
+
+
+def test_an_instant_of_another_century_is_judged_as_it_is():
+    for ts in ("1950-01-01T00:00:00Z", "2400-01-01T00:00:00Z"):
+        asked = parse_request(b'{"tenant":"acme","package":"a","ts":"%s"}' % ts.encode())
+        assert asked.ts.isoformat() == ts.replace("Z", "+00:00")
