@@ -166,7 +166,9 @@ def unmet(mark: pytest.Mark) -> str | None:
     return None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--without-slow"):
+        items[:] = [item for item in items if item.get_closest_marker("slow") is None]
     for item in items:
         for mark in item.iter_markers("outside"):
             if reason := unmet(mark):
@@ -182,6 +184,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--account",
         action="store_true",
         help="fail on skips and deselections, but for the outside tests that tests/outside.txt lists",
+    )
+    parser.addoption(
+        "--without-slow",
+        action="store_true",
+        help="leave out the tests marked slow, for a second run on another Python",
     )
 
 

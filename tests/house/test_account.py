@@ -40,7 +40,7 @@ FAULTS = [
 @pytest.fixture
 def account(tmp_path):
     """Run a suite under `--account`, with our conftest.py and one outside test listed."""
-    ini = "[pytest]\nmarkers =\n  outside: x\naddopts = --strict-markers --import-mode=importlib\n"
+    ini = "[pytest]\nmarkers =\n  outside: x\n  slow: x\naddopts = --strict-markers --import-mode=importlib\n"
     (tmp_path / "pytest.ini").write_text(ini)
     shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
     (tmp_path / "outside.txt").write_text("# why\ntest_it.py::test_far: needs x.csv below $MAESTRO_OUTSIDE\n")
@@ -79,3 +79,11 @@ def test_a_mark_without_a_need_is_refused(account):
     done = account("import pytest\n@pytest.mark.outside\ndef test_far(): pass")
     assert done.returncode != 0
     assert "outside needs keywords" in done.stdout + done.stderr
+
+
+def test_a_second_run_may_leave_out_what_is_slow_without_a_fault(account):
+    source = CLEAN + "@pytest.mark.slow\ndef test_long(): assert 0"
+    assert account(source).returncode == 1
+    done = account(source, "--without-slow")
+    assert done.returncode == 0, done.stdout
+    assert "2 ran, 1 outside, 0 faults" in done.stdout
