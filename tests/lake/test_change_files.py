@@ -169,6 +169,7 @@ def test_a_schema_that_rides_along_tells_more_than_values(tmp_path):
 @pytest.mark.parametrize(
     ("data", "words"),
     [(gzip.compress(b"x" * 99)[:-9], "no whole gzip file"), (b"nonsense\n", "no event has a row")],
+    ids=["cut", "nonsense"],
 )
 def test_damaged_json_lines(tmp_path, data, words):
     (tmp_path / "a.jsonl").write_bytes(data)
