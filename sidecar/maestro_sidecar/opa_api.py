@@ -206,7 +206,7 @@ def _given(method: str, in_query: str | None, body: bytes) -> tuple[Any, bool]:
 def data_problem(error: MaestroError) -> Answer:
     """An error as OPA tells it."""
     status, retry_after = _status(error)
-    code = error.code if status in {429, 503} else _CODES.get(status, "internal_error")
+    code = error.code if status in {429, 503} else _CODES.get(status, "invalid_parameter")
     document: dict[str, Any] = {"code": code, "message": error.message}
     if isinstance(error, BadInputError):
         document["message"] = str(error)
