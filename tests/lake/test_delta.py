@@ -119,6 +119,8 @@ def test_changes_that_would_need_a_long_look_are_put_off(tmp_path, monkeypatch):
     table.merge(batch(*map(change, range(30))), {"s": 1}, now=AT)
     told = batch(change(1, 2, "u", day=DAYS[0]), change(100, 2, "u"), change(2, 2, "d", day=None))
     merged = table.merge(told, {"s": 2}, now=AT)
+    seen = live(table)
+    assert (seen["e00001"], "e00002" in seen) == (1, False)  # the row that moves is shown where it stands
     assert (merged.logged, merged.inserted) == (2, 1)  # no other partition may hold the key of the third
     folded = table.fold(now=AT)
     assert (folded.merged.quarantined, folded.merged.deleted) == (1, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["live_rows"]
+
+_PLACE = "_place"
 
 
 def live_rows(
@@ -40,33 +42,84 @@ def live_rows(
     for field in schema:  # a column that is younger than the side log
         if field.name not in side.column_names:
             side = side.append_column(field, pa.nulls(len(side), field.type))
+    changes = _Changes(side, spec)
     files = log.files()
-    overlapping = {file.path for file in _overlapping(files, side, spec)} if len(side) else set()
 
-    def one(file: DataFile) -> tuple[pa.Table, Any]:
-        if file.path in overlapping:
-            return _beside(log, file, side, spec, wanted)
-        return _alive(log, file, wanted), None
+    def one(file: DataFile) -> tuple[pa.Table, pa.Array | None, pa.Array | None]:
+        mine = changes.of(file)
+        return (
+            _beside(log, file, mine, spec, wanted) if len(mine) else (_alive(log, file, wanted), None, None)
+        )
 
     parts = list(pool.map(one, files))
-    # A change of the side log is void where any file holds its key at the same or a newer version.
-    lost = pa.chunked_array([places for _, places in parts if places is not None], pa.int64())
-    fresh = side.filter(
-        pc.and_(
-            pc.not_equal(side[OP], str(Op.DELETE)),
-            pc.invert(pc.is_in(pa.arange(0, len(side)), value_set=lost.combine_chunks())),
-        )
+    # A change is void where any file holds its key at the same or a newer version.
+    lost, met = _places(part[1] for part in parts), _places(part[2] for part in parts)
+    fresh = changes.not_deleted().filter(pc.invert(pc.is_in(changes.not_deleted()[_PLACE], value_set=lost)))
+    fresh = _without_moved(log, fresh, met, spec)
+    return pa.concat_tables(
+        [wanted.empty_table(), *(rows for rows, _, _ in parts), fresh.select(wanted.names)]
     )
-    return pa.concat_tables([wanted.empty_table(), *(rows for rows, _ in parts), fresh.select(wanted.names)])
 
 
-def _overlapping(files: Sequence[DataFile], side: pa.Table, spec: TableSpec) -> list[DataFile]:
-    """Files that may hold a key of the side log; a change that names no partition may be in any."""
-    found = may_hold(files, side, spec.key[0])
-    if spec.partition_by is None or side[spec.partition_by].null_count:
+class _Changes:
+    """The side log's changes, by the files that they may be of."""
+
+    def __init__(self, side: pa.Table, spec: TableSpec) -> None:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        self._side = side.append_column(_PLACE, pa.arange(0, len(side)))
+        self._key, self._by = spec.key[0], spec.partition_by
+        self._groups: dict[Any, pa.Table] = {}
+        self._anywhere = self._side.slice(0, 0)
+        if self._by is not None and len(side):
+            self._anywhere = self._side.filter(pc.is_null(self._side[self._by]))
+            for value in self._side[self._by].unique():
+                if value.is_valid:
+                    self._groups[value.as_py()] = self._side.filter(pc.equal(self._side[self._by], value))
+
+    def of(self, file: DataFile) -> pa.Table:
+        """Changes that may be of rows of the file: of its partition or of none, within its range of keys."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if self._by is None:
+            found = self._side
+        else:
+            found = pa.concat_tables(
+                [self._groups.get(file.partition, self._anywhere.slice(0, 0)), self._anywhere]
+            )
+        if len(found) and file.key_min is not None and file.key_max is not None:
+            keys = found[self._key]
+            found = found.filter(
+                pc.and_(pc.greater_equal(keys, file.key_min), pc.less_equal(keys, file.key_max))
+            )
         return found
-    values = set(side[spec.partition_by].unique().to_pylist())
-    return [file for file in found if file.partition in values]
+
+    def not_deleted(self) -> pa.Table:
+        """All changes but deletes."""
+        import pyarrow.compute as pc
+
+        return self._side.filter(pc.not_equal(self._side[OP], str(Op.DELETE)))
+
+
+def _without_moved(log: DeltaLog, fresh: pa.Table, met: pa.Array, spec: TableSpec) -> pa.Table:
+    """Changes without updates of a row that lives in another partition: a fold will set those aside."""
+    import pyarrow.compute as pc
+
+    if spec.partition_by is None:
+        return fresh
+    strangers = fresh.filter(
+        pc.and_(pc.equal(fresh[OP], str(Op.UPDATE)), pc.invert(pc.is_in(fresh[_PLACE], value_set=met)))
+    )
+    if not len(strangers):
+        return fresh
+    for file in may_hold(log.files(), strangers, spec.key[0]):
+        rows = log.data.read(file.path, [*spec.key, DELETED], log.schema, log.partition(file.partition))
+        place = match(rows.filter(pc.invert(rows[DELETED])), strangers, spec.key).drop_null()
+        moved = strangers[_PLACE].combine_chunks().take(place)
+        fresh = fresh.filter(pc.invert(pc.is_in(fresh[_PLACE], value_set=moved)))
+    return fresh
 
 
 def _alive(log: DeltaLog, file: DataFile, wanted: pa.Schema) -> pa.Table:
@@ -81,8 +134,8 @@ def _alive(log: DeltaLog, file: DataFile, wanted: pa.Schema) -> pa.Table:
 
 def _beside(
     log: DeltaLog, file: DataFile, side: pa.Table, spec: TableSpec, wanted: pa.Schema
-) -> tuple[pa.Table, Any]:
-    """Rows of a file that no newer change replaces, and the places of the changes that lose against it."""
+) -> tuple[pa.Table, pa.Array, pa.Array]:
+    """Rows of a file that no newer change replaces; places of the changes that lose against it; of those it has met."""
     import pyarrow.compute as pc
 
     needed = [*wanted.names, *spec.key, DELETED, VERSION]
@@ -91,5 +144,12 @@ def _beside(
     theirs = side[VERSION].combine_chunks().take(place)
     replaced = pc.fill_null(pc.greater(theirs, rows[VERSION].combine_chunks()), False)
     kept = pc.invert(pc.or_(replaced, rows[DELETED].combine_chunks()))
-    lost = place.filter(pc.and_(pc.is_valid(place), pc.invert(replaced)))
-    return rows.filter(kept).select(wanted.names), lost
+    places = side[_PLACE].combine_chunks().take(place)
+    lost = places.filter(pc.invert(replaced)).drop_null()
+    return rows.filter(kept).select(wanted.names), lost, places.drop_null()
+
+
+def _places(found: Iterable[pa.Array | None]) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.chunked_array([one for one in found if one is not None], pa.int64()).combine_chunks()

@@ -63,6 +63,7 @@ def upkeep(
     for one in logs:
         if one.commits_since_checkpoint() >= _LOG_FILES:
             one.table.create_checkpoint()
+            one.table.cleanup_metadata()  # log files older than Delta's own retention, 30 days
             steps.append("checkpoint")
     deleted, size = 0, 0
     for one in logs:

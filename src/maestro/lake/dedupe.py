@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Deduped", "dedupe", "drop_truncated", "latest", "latest_by_column"]
 
+_MANY = 50_000
+"""Changes from which on finding each key's greatest version by hashing first is quicker than sorting all."""
+
 
 @attrs.frozen
 class Deduped:
@@ -68,6 +71,10 @@ def latest(changes: pa.Table, key: Sequence[str]) -> pa.Table:
 
     if len(changes) < 2:
         return changes
+    if len(changes) > _MANY:
+        changes, settled = _newest(changes, key)
+        if settled:
+            return changes
     rank = pc.add(
         pc.cast(pc.not_equal(changes[OP], str(Op.READ)), "int8"),
         pc.cast(pc.equal(changes[OP], str(Op.DELETE)), "int8"),
@@ -79,6 +86,16 @@ def latest(changes: pa.Table, key: Sequence[str]) -> pa.Table:
     )
     order = pc.sort_indices(ranked, sort_keys=[(name, "ascending") for name in ranked.column_names])
     return _last_of_each(changes.take(order), key)
+
+
+def _newest(changes: pa.Table, key: Sequence[str]) -> tuple[pa.Table, bool]:
+    """The changes of each key's greatest version, without sorting all; and whether no ties are left to settle."""
+    import pyarrow.compute as pc
+
+    best = changes.select([*key, VERSION]).group_by(list(key)).aggregate([(VERSION, "max")])
+    newest = best[f"{VERSION}_max"].combine_chunks().take(match(changes, best, key))
+    found = changes.filter(pc.equal(changes[VERSION].combine_chunks(), newest))
+    return found, len(found) == len(best)
 
 
 def latest_by_column(rows: pa.Table, key: Sequence[str], column: str) -> pa.Table:

@@ -47,7 +47,9 @@ def later(**of):
     ],
     ids=["version", "event time", "read", "delete", "place"],
 )
-def test_the_later_of_two_changes_counts_and_ties_are_settled(first, second):
+@pytest.mark.parametrize("many", [50_000, 1])
+def test_the_later_of_two_changes_counts_and_ties_are_settled(first, second, many, monkeypatch):
+    monkeypatch.setattr(dedupe, "_MANY", many)
     want = batch(second).to_pylist()
     assert dedupe.latest(batch(first, second), ["k"]).to_pylist() == want
     if first["n"] != 1:  # the place in the batch is the last resort
