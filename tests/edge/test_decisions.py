@@ -197,6 +197,18 @@ def test_what_rules_need_is_remembered_within_bounds(cache):
     assert len(cache._needs) <= 1000
 
 
+def test_a_rule_whose_answers_can_never_be_kept_is_asked_straight(cache):
+    policy = Policy(needs=Dependencies(time=True), holds=AT)
+    for _ in range(200):
+        ask(cache, policy, 1)
+    assert policy.asked == 200
+    assert cache.counts == {"miss": 67, "uncacheable": 133}
+    policy.holds = None
+    for _ in range(200):
+        ask(cache, policy, 1)
+    assert cache.counts["hit"] > 0
+
+
 # ---- the log ---------------------------------------------------------------------------------------------
 
 TOLD = Told(

@@ -23,6 +23,8 @@ __all__ = ["CacheRules", "Decided", "DecisionCache", "DecisionLog", "EdgeDecisio
 
 _WAIT_SECONDS: Final = 30.0
 """For somebody else's evaluation of the same question; no policy may run that long."""
+_TRIES: Final = 64
+"""Answers in a row that could not be kept, after which a rule is asked straight."""
 _MOST_RULES: Final = 1000
 """Whose dependencies are remembered; a bundle has some dozens that are asked for."""
 _ENCODER = msgspec.json.Encoder(order="sorted")
@@ -76,6 +78,7 @@ class DecisionCache:
         self._cache: ExpiringCache[tuple[str, RulePath, bytes], Any] = ExpiringCache(self.rules.most)
         self._flights: Flights[tuple[str, RulePath, bytes], Future[Any]] = Flights()
         self._needs: dict[tuple[str, RulePath], Dependencies] = {}
+        self._unkept: dict[tuple[str, RulePath], int] = {}
         self._keeping = threading.Lock()
 
     def __len__(self) -> int:
@@ -101,7 +104,11 @@ class DecisionCache:
             trusted: nanoseconds of trusted time, by which answers end.
         """
         needs = self._needs_of(policy, path)
-        if needs.random:
+        named = (policy.digest, path)
+        unkept = self._unkept.get(named, 0)
+        if needs.random or (unkept >= _TRIES and unkept % _TRIES):
+            # Of a rule whose answers could never be kept the next ones are not looked for, but for one now and then.
+            self._unkept[named] = unkept + 1
             self.counts["uncacheable"] += 1
             return policy.evaluate(path, input, now), False
         read = _read(input, needs.inputs)
@@ -117,7 +124,8 @@ class DecisionCache:
         self.counts["miss"] += 1
         try:
             value = policy.evaluate(path, input, now)
-            self._keep(key, value, read, policy, needs, (input, now, trusted))
+            kept = self._keep(key, value, read, policy, needs, (input, now, trusted))
+            self._unkept[named] = 0 if kept else unkept + 1
         except BaseException as error:
             # Whoever waits gets the same error; nobody can be left waiting.
             self._flights.land(key).set_exception(error)
@@ -132,7 +140,7 @@ class DecisionCache:
         needs = self._needs.get(named)
         if needs is None:
             if len(self._needs) >= _MOST_RULES:
-                self._needs = {}
+                self._needs, self._unkept = {}, {}
             needs = self._needs[named] = policy.dependencies(path)
         return needs
 
@@ -144,10 +152,11 @@ class DecisionCache:
         policy: LoadedPolicy,
         needs: Dependencies,
         asked: tuple[Any, datetime, int],
-    ) -> None:
+    ) -> bool:
+        """Keep an answer if it may be kept; whether it was."""
         given, now, trusted = asked
         if _counts(read, self.rules.live) and not _denies(value):
-            return
+            return False
         until = trusted + self.rules.ttl
         if needs.time:
             changes = policy.holds_until(key[1], given, now)
@@ -157,9 +166,11 @@ class DecisionCache:
                 if changes is None
                 else min(until, trusted + nanoseconds_of(changes) - nanoseconds_of(now))
             )
-        if until > trusted:
-            with self._keeping:
-                self._cache.keep(key, value, fresh_until=until, negative=value is UNDEFINED)
+        if until <= trusted:
+            return False
+        with self._keeping:
+            self._cache.keep(key, value, fresh_until=until, negative=value is UNDEFINED)
+        return True
 
 
 def _read(given: Any, inputs: frozenset[InputPath] | None) -> Any:
