@@ -63,6 +63,16 @@ def test_old_rows_of_a_batch_rewrite_nothing(tmp_path):
     assert table.position("s") == 2
 
 
+def test_keys_too_long_for_statistics_are_found_all_the_same(tmp_path):
+    table = lake(tmp_path / "t", TableSpec())
+    for turn in range(3):
+        table.merge(batch(change(turn, 1, executionId="x" * 300 + str(turn))), {"s": turn}, now=AT)
+    merged = table.merge(
+        batch(*(change(n, 2, "u", executionId="x" * 300 + str(n)) for n in range(3))), {"s": 9}, now=AT
+    )
+    assert (merged.updated, merged.inserted, sorted(live(table).values())) == (3, 0, [2, 2, 2])
+
+
 # ---- the side log
 
 

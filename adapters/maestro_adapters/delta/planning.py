@@ -216,10 +216,9 @@ class Planner:
         piece = _Piece([], [], counts, [], [])
         rest = self._judged(value, rest, files, lookup_rows, piece)
         rest = self._not_too_late(rest, voids, piece)
-        piece.late[:] = [late for late in piece.late if len(late)]
         new = new_rows(rest, self._log.schema, self._keep)
         shares = share_out(new, [file for file, _ in touched], self._spec.key[0])
-        for (file, done), share in zip(touched, shares, strict=False):
+        for (file, done), share in zip(touched, shares, strict=True):
             kept = purge(done.kept, voids.purged, voids.truncated)
             piece.removed.append(file)
             piece.added.extend(self.write(joined(kept, done.changed, share), value))
@@ -235,7 +234,7 @@ class Planner:
 
         touched: list[tuple[DataFile, Applied]] = []
         counts = Counts()
-        for file in sorted(held, key=lambda file: (file.key_min is not None, file.key_min)):
+        for file in sorted(held, key=_range_start):
             if len(held) > 1:  # with several files to choose from, look at keys before reading whole rows
                 keys = self.rows(file, self._spec.key)
                 if not pc.any(members(keys, changes, self._spec.key)).as_py():
@@ -286,6 +285,11 @@ class Planner:
                 piece.poison.extend(poison_of(rest.filter(old), PoisonReason.TOO_LATE, detail))
                 rest = rest.filter(pc.invert(old))
         return rest
+
+
+def _range_start(file: DataFile) -> tuple[bool, Any]:
+    """Orders files by their least keys, those that do not tell it first."""
+    return (file.key_min is not None, 0 if file.key_min is None else file.key_min)
 
 
 def _distinct(rows: pa.Table, key: Sequence[str]) -> pa.Table:
