@@ -227,7 +227,9 @@ TOLD = Told(
 
 def test_what_is_masked_is_taken_out_wherever_it_stands():
     made = entry(
-        TOLD, {"id": "n"}, masks(["/input/user/keys/*/k", "/input/a~1b", "/result/x", "/input/none/here"])
+        TOLD,
+        {"id": "n"},
+        masks(["/input/user/keys/*/k", "/input/a~1b/deeper", "/input/a~1b", "/result/x", "/input/none/here"]),
     )
     assert made["input"] == {"user": {"name": "ann", "keys": [{"v": 2}, {}]}}
     assert made["result"] == {}

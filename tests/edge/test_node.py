@@ -218,6 +218,18 @@ def test_a_candidate_that_waits_goes_on_waiting(world):
     assert world.decide() == 2
 
 
+def test_a_candidate_whose_archive_is_gone_is_fetched_again(world):
+    world.spoil()
+    world.poll()
+    world.publish(2)
+    world.poll()
+    del world.disk.archives[world.node.record.candidate.digest]
+    world.start()
+    assert world.node.record.candidate is None
+    world.recover()
+    assert world.decide() == 2
+
+
 @pytest.mark.parametrize("how", ["missing", "altered"])
 def test_an_archive_that_drifted_gives_way_to_the_earlier_one(world, how):
     world.publish(2)

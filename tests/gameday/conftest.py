@@ -9,7 +9,7 @@ SHORT = {
     "store-loss": {"requests": 10, "ttlSeconds": 1.5, "cap": 1},
     "clock-step": {"ttlSeconds": 3.0, "cap": 1},
     "two-sidecars": {"kills": 1, "everySeconds": 0.5, "cap": 2, "ttlSeconds": 1.5, "holdSeconds": 0.03},
-    "edge-stale-bundle": {"ttlSeconds": 4.0},
+    "edge-stale-bundle": {"ttlSeconds": 6.0},
     "two-nodes": {"kills": 1, "everySeconds": 0.5, "cap": 3, "ttlSeconds": 1.0, "holdSeconds": 0.03},
 }
 

@@ -171,7 +171,7 @@ class EdgeNode:
         except UntrustedError as error:
             with self._changing:
                 if self._record.serving == loaded.held:
-                    self._fails(error.code)
+                    self._fails(loaded.held, error.code)
         except MaestroError as error:  # of the disk, or of a key's file
             self.trouble = error.code
 
@@ -374,11 +374,9 @@ class EdgeNode:
         self._commit(tick(self._record, now, self.rules, clock_is_behind=behind))
         self._require_loaded()
 
-    def _fails(self, reason: str) -> None:
+    def _fails(self, serving: Held, reason: str) -> None:
         """What serves is not to be trusted any more."""
-        serving = self._record.serving
-        if serving is not None:
-            self._loaded.pop(serving.digest, None)
+        self._loaded.pop(serving.digest, None)
         failed = Happening(Signal.FAILED, reason=reason)
         self._commit(step(self._record, failed, self._clock.now(), self.rules))
         self._require_loaded()

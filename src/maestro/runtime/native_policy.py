@@ -115,9 +115,7 @@ class NativePolicy:
         at = epoch_seconds(now)
         if not decide(policy, request.package, now, expected=expected, usage=usage).allowed:
             return from_epoch_seconds(at + 1)
-        until = policy.schedule.open_until(at)
-        if until is None:
-            return None
+        until = policy.schedule.open_until(at) or at
         fit = ceil(expected or 0) if policy.must_fit else 0
         # A span without an end is looked at again when a schedule looks no further.
         return from_epoch_seconds(max(min(until, at + HORIZON) - max(policy.cutoff, fit), at + 1))
