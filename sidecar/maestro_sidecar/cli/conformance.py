@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["add_to", "load_factory"]
 
 _DESCRIPTION = """\
-Run the conformance kit against a lease store, a document store or an event log. FACTORY is called with
-a clock and a folder and opens a store there: the same folder means the same store, if it outlives its
+Run the conformance kit against a lease store, a document store, an event log or a lake table. FACTORY is
+called with a clock and a folder and opens a store there: the same folder means the same store, if it outlives its
 process. MODULE may stand in the current directory. Exit 0: passed; 3: a check failed, or none ran.
 """
 _EXAMPLE = """\
