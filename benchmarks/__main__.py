@@ -19,6 +19,7 @@ NAMES = (
     "startup",
     "audit",
     "lake",
+    "contracts",
     "edge_trust",
     "edge",
 )
