@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["Context", "Gate", "Workers"]
 
 T = TypeVar("T")
+
+_ENTERED_SECONDS = 5.0
+"""What a change waits for its entry in the audit log."""
 
 
 @attrs.define
@@ -120,6 +123,15 @@ class Context:
     retention: Retention
     edge: EdgeService | None
     closing: tuple[Callable[[], object], ...]
+
+    async def accounted(self) -> None:
+        """Enter what was just changed in the audit log, so that whoever is answered next may rely on it.
+
+        Behind a long backlog, as after the first start on an old store, it is entered in its turn instead.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ENTERED_SECONDS):
+                await self.background.run(self.audit.follow)
 
     def step(self, span: Span | None, name: str) -> AbstractContextManager[Span | None]:
         """A step of a traced request; nothing for one that is not."""

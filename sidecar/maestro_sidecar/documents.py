@@ -65,8 +65,7 @@ async def put(request: Request, context: Context, *, kind: str) -> Answer:
         version=stored.version,
         by=stored.changed_by,
     )
-    # What follows the outbox would enter it within a second; whoever was answered may rely on it at once.
-    await context.background.run(context.audit.follow)
+    await context.accounted()
     return json_answer(201 if stored.version == 1 else 200, stored.body, (b"etag", quoted(stored.version)))
 
 

@@ -50,7 +50,7 @@ async def put(request: Request, context: Context) -> Answer:
 
     stored = await context.workers.run(store)
     context.log.info("flags_changed", flags=values, version=stored.version, by=stored.changed_by)
-    await context.background.run(context.audit.follow)
+    await context.accounted()
     return _told(context)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from base64 import b64decode
 
 import pytest
@@ -308,3 +309,12 @@ def test_the_newer_tree_of_a_size_signed_before_must_be_the_same(ask):
     assert TreeHead(1, open_checkpoint(notes[0][1], signer.key).root) != open_checkpoint(
         notes[1][1], signer.key
     )
+
+
+def test_a_change_is_answered_though_its_entry_must_wait_its_turn(ask, monkeypatch):
+    monkeypatch.setattr("maestro_sidecar.context._ENTERED_SECONDS", 0.01)
+    go_on = threading.Event()
+    monkeypatch.setattr(type(ask.context.audit), "follow", lambda _: go_on.wait(20))
+    put(ask, 1)
+    assert not go_on.is_set()
+    go_on.set()
