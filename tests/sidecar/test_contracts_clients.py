@@ -40,7 +40,7 @@ def address(tmp_path_factory):
         token = Path(started["tokenFile"]).read_text().strip()
         yield next(each for each in started["addresses"] if each.startswith("http")), token
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from maestro.lake.contracts.json_schema.differences import Difference, Pairs, breaking
@@ -74,8 +74,7 @@ def _spelled_alike(node: Node) -> Node:
 
 def _compare_all_items(pairs: Pairs, writer: Node, reader: Node) -> Iterator[Difference]:
     old, new = (
-        node.get("items") if isinstance(node.get("items"), Mapping | bool) else None
-        for node in (writer, reader)
+        node.get("items") if isinstance(node.get("items"), dict | bool) else None for node in (writer, reader)
     )
     if old is None and new is None:
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from maestro.kernel.errors import BadInputError
 from maestro.lake.contracts.arrow.model import ArrowField, ArrowSchema, ArrowType
@@ -92,7 +92,7 @@ def _all_of(node: Node, path: str, within: _Within) -> ArrowType:
 
 def _object(node: Node, path: str, within: _Within) -> ArrowType:
     properties, others = node.get("properties"), node.get("additionalProperties")
-    if not properties and isinstance(others, Mapping):
+    if not properties and isinstance(others, dict):
         value, nullable = _type(node.below(others), f"{path}/additionalProperties", within)
         key = ArrowField("key", ArrowType("string"), False)
         return ArrowType("map", (), (key, ArrowField("value", value, nullable)))
@@ -108,7 +108,7 @@ def _object(node: Node, path: str, within: _Within) -> ArrowType:
 
 def _array(node: Node, path: str, within: _Within) -> ArrowType:
     items = node.get("items")
-    if not isinstance(items, Mapping):
+    if not isinstance(items, dict):
         raise _no_columns("is an array of unknown items", path, 'Give "items" one schema.')
     type_, nullable = _type(node.below(items), f"{path}/items", within)
     return ArrowType("list", (), (ArrowField("item", type_, nullable),))

@@ -66,7 +66,7 @@ class Node:
 
     def get(self, keyword: str) -> Any:
         """The keyword's value, or None."""
-        return self.raw.get(keyword) if isinstance(self.raw, Mapping) else None
+        return self.raw.get(keyword) if isinstance(self.raw, dict) else None
 
     def below(self, raw: Any) -> Node:
         """The node of a schema that stands below this one."""
@@ -117,7 +117,7 @@ class Document:
         self._plain = {True: Node(Kind.ANY, True, self), False: Node(Kind.NOTHING, False, self)}
         self._known: dict[str, tuple[Any, str]] = {}
         self._bases: dict[int, str] = {}
-        root = raw.get(self._id) if isinstance(raw, Mapping) else None
+        root = raw.get(self._id) if isinstance(raw, dict) else None
         self._base = urldefrag(root).url if isinstance(root, str) else ""
         for name, other in {**(others or {}), self._base: raw}.items():
             words.require_valid(other)
@@ -150,7 +150,7 @@ class Document:
 
     def _reference(self, raw: Any) -> str | None:
         """The reference that is all a schema says; beside others it is one part among them, since 2019-09."""
-        if not isinstance(raw, Mapping):
+        if not isinstance(raw, dict):
             return None
         for keyword in _REFERENCES:
             if isinstance(raw.get(keyword), str):
@@ -218,7 +218,7 @@ class Document:
         waiting, seen = [(self.raw, self._base)], set[int]()
         while waiting:
             raw, base = waiting.pop()
-            if id(raw) in seen or not isinstance(raw, Mapping):
+            if id(raw) in seen or not isinstance(raw, dict):
                 continue
             seen.add(id(raw))
             base = self._bases.get(id(raw), base)
@@ -300,12 +300,12 @@ def _pointed(raw: Any, fragment: str) -> Any:
         name = step.replace("~1", "/").replace("~0", "~")
         if isinstance(raw, list):
             raw = raw[int(name)] if name.isdecimal() and int(name) < len(raw) else None
-        elif isinstance(raw, Mapping):
+        elif isinstance(raw, dict):
             other = {"definitions": "$defs", "$defs": "definitions"}.get(name, name)
             raw = raw.get(name, raw.get(other))
         else:
             return None
-    return raw if isinstance(raw, Mapping | bool) else None
+    return raw if isinstance(raw, dict | bool) else None
 
 
 def canonical(value: Any) -> str:

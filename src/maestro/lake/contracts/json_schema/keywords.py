@@ -84,7 +84,7 @@ def draft_of(raw: Any) -> int:
     Returns:
         4, 6, 7, 2019 or 2020. A document that names a dialect of its own is read as 2020-12.
     """
-    if isinstance(raw, Mapping) and isinstance(raw.get("$schema"), str):
+    if isinstance(raw, dict) and isinstance(raw.get("$schema"), str):
         match = _DRAFT.fullmatch(raw["$schema"])
         if match is None and "json-schema.org/schema" in raw["$schema"]:
             return 7
@@ -95,11 +95,11 @@ def draft_of(raw: Any) -> int:
 def subschemas(raw: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """The schemas directly within one, with the pointer's steps to each."""
     for keyword, value in raw.items():
-        if keyword in NAMED and isinstance(value, Mapping):
+        if keyword in NAMED and isinstance(value, dict):
             for name, below in value.items():
-                if isinstance(below, Mapping | bool):
+                if isinstance(below, dict | bool):
                     yield f"{keyword}/{escaped(name)}", below
-        elif keyword in SUBSCHEMAS and isinstance(value, Mapping | bool):
+        elif keyword in SUBSCHEMAS and isinstance(value, dict | bool):
             yield keyword, value
         elif keyword in SUBSCHEMAS and isinstance(value, list):
             for at, below in enumerate(value):
@@ -114,7 +114,7 @@ def walk(raw: Any, where: str) -> Iterator[tuple[Mapping[str, Any], str]]:
     """
     if isinstance(raw, bool):
         return
-    if not isinstance(raw, Mapping):
+    if not isinstance(raw, dict):
         raise BadInputError(
             "is not a schema.",
             field=where,
@@ -141,7 +141,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_schema(value: Any) -> bool:
-    return isinstance(value, Mapping | bool)
+    return isinstance(value, dict | bool)
 
 
 def _are_names(value: Any) -> bool:
@@ -153,7 +153,7 @@ def _are_schemas(value: Any) -> bool:
 
 
 def _are_named(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(map(_is_schema, value.values()))
+    return isinstance(value, dict) and all(map(_is_schema, value.values()))
 
 
 def _is_type(value: Any) -> bool:

@@ -64,7 +64,7 @@ def _required(node: Node) -> list[str]:
 
 def _has_default(node: Node, name: str) -> bool:
     schema = _properties(node).get(name)
-    return isinstance(schema, Mapping) and "default" in schema
+    return isinstance(schema, dict) and "default" in schema
 
 
 def _compare_required(writer: Node, reader: Node) -> Iterator[Difference]:
@@ -202,7 +202,7 @@ def _compare_dependencies(pairs: Pairs, writer: Node, reader: Node) -> Iterator[
         for name in dict.fromkeys([*old, *new]):
             before, after = old.get(name), new.get(name)
             arrays = (each if isinstance(each, list) else None for each in (before, after))
-            schemas = (each if isinstance(each, Mapping | bool) else None for each in (before, after))
+            schemas = (each if isinstance(each, dict | bool) else None for each in (before, after))
             for found in (_array_dependency(*arrays), _schema_dependency(pairs, writer, reader, *schemas)):
                 yield from (each.at(keyword, name) for each in found)
 
