@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -237,3 +238,42 @@ def test_whatever_comes_in_is_answered_as_documented(ask, operation, names, body
     assert status < 500 or status == 501
     if status >= 400:
         assert answer.keys() == {"error_code", "message"}
+
+
+CLIENTS_PATHS = """
+GET /subjects
+GET POST /subjects/{}/versions
+GET DELETE /subjects/{}/versions/{}
+GET /subjects/{}/versions/{}/referencedby
+GET /subjects/{}/metadata
+POST DELETE /subjects/{}
+GET /schemas/types
+GET /schemas/ids/{}
+GET /schemas/ids/{}/subjects
+GET /schemas/ids/{}/versions
+GET /schemas/guids/{}
+GET PUT DELETE /config
+GET PUT DELETE /config/{}
+POST /compatibility/subjects/{}/versions
+POST /compatibility/subjects/{}/versions/{}
+GET PUT /mode
+GET PUT DELETE /mode/{}
+GET /contexts
+POST /associations
+GET /associations/resources/{}/{}
+DELETE /associations/resources/{}
+"""
+"""What confluent-kafka's client asks, method and path."""
+
+
+def test_every_path_of_the_fields_client_is_there():
+    served = {(method, re.sub(r"{\w+}", "{}", path.removeprefix(ROOT))) for method, path, _ in OPERATIONS}
+    asked = {
+        (method, path)
+        for line in CLIENTS_PATHS.split("\n")
+        if line
+        for *methods, path in [line.split()]
+        for method in methods
+    }
+    assert len(asked) == 31
+    assert asked <= served
