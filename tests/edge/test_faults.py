@@ -73,8 +73,13 @@ class FaultyEdge(RuleBasedStateMachine):
             assert record.state in {State.PINNED, State.QUARANTINED, State.PROBATION, State.CLOSED}
             assert self.excused, f"went from {before} back to {served} by itself"
         self.now_serving = served
-        if self.world.node.record.state is State.ACTIVE:
+        if self.world.node.record.state is State.ACTIVE and not self.trouble_waits():
             self.excused = False
+
+    def trouble_waits(self):
+        """Whether something that was done will be noticed later only, and then be a reason to fall back."""
+        rotten = any(archive.endswith(b"rot") for archive in self.world.disk.archives.values())
+        return rotten or self.trusted != {"default"}
 
     def true_now(self):
         return timedelta(microseconds=self.world.clock.nanoseconds() // 1000)

@@ -176,6 +176,18 @@ def test_a_clock_reset_ends_that_at_once_and_is_entered(world):
     assert entry["data"]["behindSeconds"] == 3600
 
 
+def test_a_clock_reset_forgets_holds_that_a_wrong_clock_reckoned(world):
+    world.clock.step(HOUR * 2)
+    world.spoil()
+    world.poll()
+    world.start()
+    world.clock.step(-HOUR * 2)
+    world.node.reset_clock("ann")
+    world.publish(2)
+    world.recover()
+    assert world.decide() == 2
+
+
 def test_a_clock_reset_that_cannot_be_entered_is_not_done(world):
     world.clock.step(HOUR)
     world.pass_()

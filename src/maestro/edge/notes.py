@@ -8,6 +8,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from maestro.audit.entries import Draft
+from maestro.edge.damping import Damping
 from maestro.edge.record import Held, Incident, Note, Record, State
 from maestro.edge.table import Signal
 from maestro.kernel.events import Event
@@ -58,11 +59,15 @@ def noted(before: Record, after: Record, signal: Signal, reason: str, by: str, n
 
 
 def clock_was_reset(record: Record, by: str, now: datetime, behind: float) -> Record:
-    """The record with a note that an operator told the edge to believe the wall clock again."""
+    """The record after an operator told the edge to believe the wall clock again.
+
+    What was reckoned by the clock that was wrong is forgotten: a hold that ends in what is now the future would last.
+    """
     note = Note(
         record.next_note, CLOCK_RESET, now, by, {"behindSeconds": behind, "state": record.state.value}
     )
-    return replace(record, notes=_bounded((*record.notes, note)), next_note=record.next_note + 1)
+    notes = _bounded((*record.notes, note))
+    return replace(record, notes=notes, next_note=record.next_note + 1, damping=Damping(), trial_until=None)
 
 
 def without_notes(record: Record, told: tuple[Note, ...]) -> Record:
