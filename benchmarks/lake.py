@@ -73,9 +73,14 @@ def _merges(folder, sizes, events, late, contenders):
     return Table(title, columns, rows, _NOTES)
 
 
+_VISIBLE = (
+    "20,000 events, 2 % late, ten batches; the live read is of all rows after the tenth, the plain scan is of the "
+    "merged table. DuckLake is measured where MAESTRO_DUCKLAKE names it."
+)
 _NOTES = (
     "Floor: read the two days' files with pyarrow, drop the batch's keys, append its rows, write; no guard, no "
-    "commit. deltalake: its merge with the day in the predicate; by key: without. Peak is of the whole process."
+    "commit. deltalake: its merge with the day in the predicate; by key: without. CPU is of the process; on a machine "
+    "that others use too it says more than seconds do. Peak memory is of the whole process."
 )
 
 
@@ -90,18 +95,15 @@ def _visible(folder, sizes):
                 (
                     f"{millions} M rows: {name}",
                     f"{one['seconds']:.3f}",
+                    f"{one['cpu']:.3f}",
                     f"{one['bytes'] / 1e6:.2f}",
                     f"{one['read']:.3f}",
-                    f"{one['read'] / one['plain']:.2f}",
-                    f"{one['fold']:.2f}",
+                    f"{one['read'] / one['plain']:.2f}" if one["plain"] else "",
+                    f"{one['fold']:.2f}" if one["fold"] else "",
                 )
             )
-    columns = ("", "s to visible", "MB written", "s live read", "÷ plain scan", "s fold of 10")
-    note = (
-        "20,000 events, 2 % late, ten batches; the live read is of all rows after the tenth, the plain scan is of the "
-        "merged table. DuckLake is measured where DuckDB has its extension."
-    )
-    return Table("Lake: from event to visible row", columns, rows, note)
+    columns = ("", "s to visible", "CPU s", "MB written", "s live read", "÷ plain scan", "s fold of 10")
+    return Table("Lake: from event to visible row", columns, rows, _VISIBLE)
 
 
 def _measured(folder, name, millions, events, late):
@@ -450,7 +452,7 @@ def ducklake(place, millions, events, late):
         _seconds(lambda: connection.execute("SELECT * FROM dl.t").fetch_arrow_table()) for _ in range(5)
     )
     found["fold"] = 0.0
-    found["plain"] = found["read"]
+    found["plain"] = 0.0
     return found
 
 
