@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from maestro_sidecar.demo.demo import Watch
     from maestro_sidecar.demo.dispatcher import Dispatcher
     from maestro_sidecar.demo.edge import EdgeReport
+    from maestro_sidecar.demo.lake import LakeReport
 
 __all__ = ["add_to"]
 
@@ -58,6 +59,7 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument(
         "--serve", action="store_true", help="then serve the demo's store over HTTP until Ctrl-C"
     )
+    parser.add_argument("--lake", metavar="TABLE", help="then merge the runs into a Delta table here")
     parser.add_argument("--no-edge", action="store_true", help="leave the edge out")
     add_json(parser)
     parser.set_defaults(run=_run)
@@ -78,6 +80,9 @@ def _run(arguments: argparse.Namespace) -> int:
         from maestro_sidecar.cli.serve import require_server
 
         require_server("maestro demo --serve")
+    if arguments.lake:
+        with needs_extra("delta", "maestro demo --lake"):
+            import_module("deltalake")
     trace = read_trace(Path(arguments.trace), arguments.runs) if arguments.trace else None
     runs = arguments.runs if trace is None else len(trace.taken)
     with _store(arguments.store) as store:
@@ -86,15 +91,29 @@ def _run(arguments: argparse.Namespace) -> int:
         if sys.stderr.isatty():
             sys.stderr.write("\r\x1b[K")
         edge = None if arguments.no_edge else _edge()
+        lake = _lake(store, arguments.lake) if arguments.lake else None
         if arguments.json:
-            answers.tell_document(report.document() | ({} if edge is None else {"edge": edge.document()}))
+            acts = {"edge": edge, "lake": lake}
+            told = {name: act.document() for name, act in acts.items() if act is not None}
+            answers.tell_document(report.document() | told)
         else:
             answers.tell("\n".join([report.table(), *(["", *edge.lines()] if edge is not None else [])]))
+            if lake is not None:
+                answers.tell(f"\n{lake.line()}")
         if arguments.serve:
             from maestro_sidecar.cli.serve import serve_store
 
             serve_store(store)
     return answers.DONE if report.as_promised and (edge is None or edge.as_promised) else answers.NO
+
+
+def _lake(store: Path, table: str) -> LakeReport:
+    """The runs as a table."""
+    from maestro_adapters.clock import SystemClock
+    from maestro_sidecar.demo.lake import runs_into_lake
+
+    clock = SystemClock()
+    return runs_into_lake(store, table, clock.now, clock.nanoseconds)
 
 
 def _edge() -> EdgeReport | None:
