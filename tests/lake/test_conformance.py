@@ -69,7 +69,9 @@ class TestSpark(LakeTableConformance):
     examples = 5 * MORE
 
     @pytest.fixture(autouse=True)
-    def endpoint(self, service):
+    def endpoint(self, service, monkeypatch):
+        # pyspark takes a process whose main module has no file, as a worker of pytest-xdist, for its own doctests.
+        monkeypatch.setattr(sys.modules["__main__"], "__file__", __file__, raising=False)
         # As this user, for the tables stand in folders of ours.
         sail = Path(sys.executable).with_name("sail")
         self.address = service("spark-connect", SAIL=str(sail), SERVICES_USER=getpass.getuser())
