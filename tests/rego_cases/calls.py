@@ -115,6 +115,14 @@ FORMATS = [
     "%.",
     "%[1",
     "%d %d",
+    "%[1]5d",
+    "%[1].2d",
+    "%.5q",
+    "%+c",
+    "%#U|",
+    "%-5U|",
+    "%10x",
+    "%.3X",
     "%#.3g",
     "%.3x",
     "%X %b",
@@ -358,3 +366,208 @@ CALLS: dict[str, list[tuple[Any, ...]]] = {
     "graphql.parse_and_verify": [("{ a }", "type Query { a: Int }"), ("{ b }", "type Query { a: Int }")],
     "graphql.schema_is_valid": [("type Query { a: Int }",), ("type Query {",), (1,), ("type Query { a: Nope }",), ({"Definitions": [{"Kind": "OBJECT", "Name": "Query", "Fields": [{"Name": "a", "Type": {"NamedType": "Int", "NonNull": True}}]}]},)],
 }  # fmt: skip
+
+QUERY_TREE = {
+    "Operations": [
+        {
+            "Operation": "query",
+            "Name": "Q",
+            "VariableDefinitions": [
+                {
+                    "Variable": "v",
+                    "Type": {"NamedType": "Int", "NonNull": False},
+                    "DefaultValue": {"Raw": "1", "Kind": 1},
+                    "Used": False,
+                }
+            ],
+            "Directives": [
+                {
+                    "Name": "skip",
+                    "Arguments": [{"Name": "if", "Value": {"Raw": "false", "Kind": 5}}],
+                    "Location": "",
+                }
+            ],
+            "SelectionSet": [
+                {
+                    "Alias": "x",
+                    "Name": "a",
+                    "Arguments": [
+                        {
+                            "Name": "l",
+                            "Value": {
+                                "Kind": 8,
+                                "Raw": "",
+                                "Children": [{"Name": "", "Value": {"Raw": "v", "Kind": 0}}],
+                            },
+                        }
+                    ],
+                },
+                {"Name": "F"},
+                {
+                    "TypeCondition": "Query",
+                    "SelectionSet": [
+                        {"Alias": "o", "Name": "o", "SelectionSet": [{"Alias": "s", "Name": "s"}]}
+                    ],
+                },
+                {"TypeCondition": "", "SelectionSet": [{"Alias": "a", "Name": "a"}]},
+            ],
+        }
+    ],
+    "Fragments": [
+        {
+            "Name": "F",
+            "TypeCondition": "Query",
+            "SelectionSet": [
+                {
+                    "Alias": "i",
+                    "Name": "i",
+                    "Arguments": [
+                        {
+                            "Name": "x",
+                            "Value": {
+                                "Kind": 9,
+                                "Raw": "",
+                                "Children": [{"Name": "k", "Value": {"Raw": "t", "Kind": 3}}],
+                            },
+                        }
+                    ],
+                }
+            ],
+        }
+    ],
+}
+SCHEMA_TREE = {
+    "Schema": [{"Description": "", "OperationTypes": [{"Operation": "query", "Type": "Query"}]}],
+    "SchemaExtension": [{"Description": "", "Directives": [{"Name": "d", "Location": ""}]}],
+    "Directives": [
+        {
+            "Name": "d",
+            "Description": "",
+            "Locations": ["SCHEMA", "FIELD_DEFINITION"],
+            "IsRepeatable": True,
+            "Arguments": [{"Name": "n", "Description": "", "Type": {"NamedType": "Int", "NonNull": False}}],
+        }
+    ],
+    "Definitions": [
+        {
+            "Kind": "OBJECT",
+            "Name": "Query",
+            "Description": "",
+            "BuiltIn": False,
+            "Interfaces": ["N"],
+            "Fields": [
+                {
+                    "Name": "a",
+                    "Description": "",
+                    "Type": {"NamedType": "Int", "NonNull": False},
+                    "Arguments": [
+                        {
+                            "Name": "l",
+                            "Description": "",
+                            "Type": {
+                                "NamedType": "",
+                                "Elem": {"NamedType": "Int", "NonNull": False},
+                                "NonNull": False,
+                            },
+                        }
+                    ],
+                },
+                {"Name": "o", "Description": "", "Type": {"NamedType": "O", "NonNull": False}},
+                {
+                    "Name": "i",
+                    "Description": "",
+                    "Type": {"NamedType": "Int", "NonNull": False},
+                    "Arguments": [
+                        {
+                            "Name": "x",
+                            "Description": "",
+                            "Type": {"NamedType": "I", "NonNull": False},
+                            "DefaultValue": {
+                                "Kind": 9,
+                                "Raw": "",
+                                "Children": [{"Name": "k", "Value": {"Kind": 4, "Raw": "z"}}],
+                            },
+                        }
+                    ],
+                    "Directives": [{"Name": "d", "Location": ""}],
+                },
+            ],
+        },
+        {
+            "Kind": "OBJECT",
+            "Name": "O",
+            "Description": "",
+            "BuiltIn": False,
+            "Fields": [{"Name": "s", "Description": "", "Type": {"NamedType": "String", "NonNull": True}}],
+        },
+        {
+            "Kind": "INTERFACE",
+            "Name": "N",
+            "Description": "",
+            "BuiltIn": False,
+            "Fields": [
+                {
+                    "Name": "a",
+                    "Description": "",
+                    "Type": {"NamedType": "Int", "NonNull": False},
+                    "Arguments": [
+                        {
+                            "Name": "l",
+                            "Description": "",
+                            "Type": {
+                                "NamedType": "",
+                                "Elem": {"NamedType": "Int", "NonNull": False},
+                                "NonNull": False,
+                            },
+                        }
+                    ],
+                }
+            ],
+        },
+        {
+            "Kind": "INPUT_OBJECT",
+            "Name": "I",
+            "Description": "",
+            "BuiltIn": False,
+            "Fields": [{"Name": "k", "Description": "", "Type": {"NamedType": "String", "NonNull": False}}],
+        },
+        {"Kind": "UNION", "Name": "U", "Description": "", "BuiltIn": False, "Types": ["O"]},
+        {
+            "Kind": "ENUM",
+            "Name": "E",
+            "Description": "",
+            "BuiltIn": False,
+            "EnumValues": [{"Name": "A", "Description": ""}],
+        },
+        {"Kind": "SCALAR", "Name": "S", "Description": "", "BuiltIn": False},
+    ],
+    "Extensions": [
+        {
+            "Kind": "ENUM",
+            "Name": "E",
+            "Description": "",
+            "BuiltIn": False,
+            "EnumValues": [{"Name": "B", "Description": ""}],
+        }
+    ],
+}
+FIELD = "type Query { a: Int }"
+MORE: dict[str, list[tuple[Any, ...]]] = {
+    "graphql.is_valid": [({}, FIELD), ({"Operations": [1]}, FIELD), ("{ a }", {"Definitions": [1]}), ("", FIELD), ("{ a }", "")],
+    "graphql.schema_is_valid": [(SCHEMA_TREE,), (FIELD + " " + FIELD,), ("type Query { a: Int @nope }",), ("union U = Query\n" + FIELD,)],
+    "graphql.parse_query": [("query { a(x: $) }",), ('{ a(x: "un',), ("query Q($v: Int = $w) { a }",), ('"d" query { a }',), ("subscription { a ... @x { b } }",)],
+    "graphql.parse_schema": [("type A {}",), ("extend type A",), ("enum E { }",), ("type A { a: Int = }",)],
+    "regex.globs_match": [("a*a*", "a*a*")],
+    "providers.aws.sign_req": [({"method": "get", "url": "http://h/a%2Fb"}, {"aws_service": "e", "aws_access_key": "a", "aws_secret_access_key": "b", "aws_region": "r"}, 1)],
+    "strings.render_template": [("{{,}}", {}), ("{{print len}}", {}), ("{{.a.b}}", {"a": None}), ("{{slice .l 0 1}}", {"l": ["a", "b"]}), ("{{eq .z 1}}", {})],
+    "strings.any_prefix_match": [({}, "a")],
+    "yaml.marshal": [({"a010": 1, "a10": 2, "a00": 3, "a1": 4, "b100": 5, "b20": 6, "b2": 7, "1": 8, "a": 9, "c1-": 1, "c10": 2},), ({"x9": 1, "x09": 2, "x1a": 3, "x1-": 4},)],
+    "yaml.unmarshal": [("a: [1, 2",), ("!!null x",), ("a: {b: [c]}",), ("? [a]\n: b",)],
+    "json.match_schema": [([1], {"patternProperties": {"^b": {}}, "additionalProperties": False}), ({"a": 1}, {"properties": {"a": {}}, "additionalProperties": False}), ({"a": 1}, {"additionalProperties": True}), ({"a": [1.0, 2.5]}, {"properties": {"a": {"items": {"type": "string"}}}}), ({"a": 1}, {"properties": {"a": {"pattern": "x"}}}), ({"a": None}, {"properties": {"a": {"const": 3}}})],
+    "json.verify_schema": [({"pattern": "a", "x": [1]},)],
+    "io.jwt.decode_verify": [("eyJhbGciOiJIUzI1NiIsImNyaXQiOlsieCJdLCJ4IjoxfQ.e30.e30", {"secret": "s"})],
+    "json.patch": [({"a": 1}, [{"op": "add", "path": ["k"], "value": 1}])],
+    "json.filter": [({"a": {"b": 1}}, ["a/b/c", "a"])],
+}  # fmt: skip
+for _name, _calls in MORE.items():
+    CALLS[_name] = [*CALLS.get(_name, []), *_calls]

@@ -55,6 +55,8 @@ def _query(value: Any) -> tuple[Any, str]:
     for node in document.definitions if document else ():
         if node.kind not in {"operation_definition", "fragment_definition"}:
             raise GraphqlError("Unexpected definition in a query document")
+        if getattr(node, "description", None):  # which gqlparser does not take there
+            raise GraphqlError("Unexpected description in a query document")
     return document, text
 
 
