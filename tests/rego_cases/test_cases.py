@@ -11,7 +11,7 @@ from rego_cases.judging import REASONS, account, verdicts
 LEFT_OUT = Path(__file__).parent / "left_out.json"
 
 pytestmark = [
-    pytest.mark.xdist_group("rego-cases"),  # judged once for all of them
+    pytest.mark.xdist_group("rego_cases"),  # judged once for all of them
     pytest.mark.services,
     # One of OPA's certificates has the serial number 0, which its library may refuse one day.
     pytest.mark.filterwarnings("ignore:Parsed a serial number"),

@@ -103,6 +103,36 @@ def test_a_number_of_policies_show_every_kind_of_answer(oracle):
     assert set(seen) == {"a value", UNDEFINED, ERROR}, "a sample that does not see each proves too little"
 
 
+def test_a_loop_s_key_that_nothing_needs_is_not_read(oracle):
+    """Found by drawing: a dead copy of it was."""
+    text = """package p
+
+r0 contains {v2: v2 | some _ in input.xs; (v2 + v2) in input.xs} if {
+\tsome v2; input.xs[v2]
+}
+
+r5 contains v17 if {
+\tr0, max([v14 | some v14 in data.d.a; some v15; v16 := v14[v15]]) in input.xs
+\tv17 := input.xs[r0]
+}
+
+r5 contains input.xs[data.d.a] if {
+\tsome _, v19 in input.xs
+\tsome _ in v19
+}
+"""
+    asked = {
+        "modules": {"p.rego": text},
+        "entrypoints": ["p/r5"],
+        "inputs": [{"c": 1}],
+        "data": {"d": {"a": {"a": 10, "xs": {}}}},
+    }
+    answer = asked_exactly(oracle, asked)
+    program = compile_plan(answer["plan"])
+    ours = by_maestro(program, "p/r5", b'{"c": 1}', program.prepare(json.dumps(asked["data"]).encode()))
+    assert same(ours, by_opa(answer["results"][0][0]))
+
+
 FAULTS = {
     "a test that holds the other way round": (" == ", " != "),
     "a loop that is left too early": ("continue", "break"),

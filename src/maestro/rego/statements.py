@@ -77,7 +77,8 @@ def _loop(low: Lowering, statement: ir.Scan, source: Term, found: Sequence[ir.St
     low.out.append(node)
     node.header = _loop_header(low, statement, source, node)
     low.state = before.copy()
-    low.state.facts[statement.key] = Fact(defined=True)
+    # The loop leaves out a key that nothing needs; what is still assigned from it must not read its variable.
+    low.state.facts[statement.key] = Fact(defined=True, text=None if statement.key in low.live else "U")
     low.state.facts[statement.value] = Fact(defined=True, base=held is not None and held.base)
     if id(statement) in low.scan_exits:
         low.exits.append((node.done, low.scan_exits[id(statement)]))
