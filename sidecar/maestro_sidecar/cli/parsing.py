@@ -23,6 +23,13 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         # Newer releases of argparse hand in more than the program's name.
         super().__init__(prog, **(arguments | {"width": WIDTH, "max_help_position": 30}))
 
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        """``-o, --output OUT``, as Python 3.13 writes it, on every Python."""
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        value = self._format_args(action, self._get_default_metavar_for_optional(action))
+        return f"{', '.join(action.option_strings)} {value}"
+
 
 class Parser(argparse.ArgumentParser):
     """A parser whose sub-parsers are of its own kind.
