@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from maestro.kernel.errors import BadInputError, PortError
-from maestro.ports.capabilities import Capability, refuse
+from maestro.ports.capabilities import Capability
 from maestro.ports.lake import (
     Folded,
     Merged,
@@ -105,8 +105,13 @@ class ParquetLanding:
             os.fsync(file.fileno())
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:  # noqa: ARG002 -- the port says so
-        """Refused: changes are no rows."""
-        raise refuse(Capability.SHARED, self)
+        """Refused with BadInputError: changes are no rows."""
+        raise BadInputError(
+            "holds changes, not rows.",
+            field="TABLE",
+            value=str(self._folder),
+            remedy="Merge them first: maestro lake merge FOLDER TABLE.",
+        )
 
     def status(self) -> TableStatus:
         """Files and bytes."""

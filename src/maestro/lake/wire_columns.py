@@ -114,7 +114,7 @@ def _at_once(values: Sequence[Any], column: pa.DataType, wanted: WireType, wire:
     try:
         if wire.name == wanted.name and found <= _SIMPLE.get(wanted.name, frozenset()):
             return pa.array(values, type=column)
-        if wanted.name == "timestamp" == wire.name:
+        if wanted.name == "timestamp" == wire.name and wanted.zoned == wire.zoned:
             if found <= _SIMPLE["int"] and wire.unit == wanted.unit:
                 return pa.array(values, type=column)
             if found <= _SIMPLE["string"] and wanted.zoned:
