@@ -114,10 +114,10 @@ def _at_once(values: Sequence[Any], column: pa.DataType, wanted: WireType, wire:
     try:
         if wire.name == wanted.name and found <= _SIMPLE.get(wanted.name, frozenset()):
             return pa.array(values, type=column)
-        if wanted.name == "timestamp" == wire.name and wanted.zoned == wire.zoned:
-            if found <= _SIMPLE["int"] and wire.unit == wanted.unit:
+        if wanted.name == "timestamp" == wire.name:
+            if found <= _SIMPLE["int"] and (wire.unit, wire.zoned) == (wanted.unit, wanted.zoned):
                 return pa.array(values, type=column)
-            if found <= _SIMPLE["string"] and wanted.zoned:
+            if found <= _SIMPLE["string"] and wanted.zoned and wire.zoned:
                 return pa.array(values, type=pa.string()).cast(column)
         if wanted.name == "date" == wire.name and found <= _SIMPLE["int"]:
             return pa.array(values, type=pa.int32()).cast(column)

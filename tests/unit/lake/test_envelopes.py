@@ -275,3 +275,32 @@ class TestWal2json:
     @pytest.mark.parametrize("number", [0, 1, (1 << 32) + 16, (1 << 63) - 1])
     def test_lsns_round_trip(self, number):
         assert wal2json.lsn_of(wal2json.lsn_text(number)) == number
+
+
+class TestColumnsByWhatTheSourceCallsThem:
+    @staticmethod
+    def column(values, arrow, told):
+        from maestro.lake.wire_columns import column_of
+
+        array, wrong = column_of(values, arrow, told)
+        return array.to_pylist(), wrong
+
+    def test_a_zone_is_neither_lost_nor_made_up(self):
+        from maestro.formats.connect_types import WireType
+
+        found, wrong = self.column(
+            [1_000_000], pa.timestamp("us", tz="UTC"), WireType("timestamp", zoned=False)
+        )
+        assert found == [None]
+        assert "with zone" in wrong[0]
+
+    def test_what_the_source_calls_otherwise_is_read_as_the_table_has_it(self):
+        from maestro.formats.connect_types import WireType
+
+        assert self.column([7], pa.timestamp("us"), WireType("int"))[0] == [
+            dt.datetime(1970, 1, 1, 0, 0, 0, 7)  # noqa: DTZ001 -- a column without zone
+        ]
+        assert 0 in self.column([True], pa.int64(), WireType("boolean"))[1]
+
+    def test_nested_columns_hold_what_was_sent(self):
+        assert self.column([[1, 2], None], pa.list_(pa.int64()), None) == ([[1, 2], None], {})
