@@ -177,7 +177,7 @@ def _chain(found: list[Any], options: dict[str, Any]) -> list[Any] | None:
         here = chain[-1]
         if not here.not_valid_before_utc <= at <= here.not_valid_after_utc:
             return None
-        if here.fingerprint(_sha256()) == root.fingerprint(_sha256()) and len(chain) > 1:
+        if here.fingerprint(_sha256()) == root.fingerprint(_sha256()):
             return chain
         issuer = next((one for one in [root, *others] if _issued(here, one)), None)
         if issuer is None or len(chain) > len(found):
