@@ -18,6 +18,7 @@ NAMES = (
     "shared",
     "startup",
     "audit",
+    "rego",
     "lake",
     "contracts",
     "edge_trust",
