@@ -22,6 +22,7 @@ from maestro_adapters.sqlite import SqliteDocuments, SqliteLeases, SqliteOutbox
 CAPS = Caps(tenant=4, package=2)
 PACKAGES = ("ns/a", "ns/b", "ns/c")
 CONTENDED = int(os.environ.get("MAESTRO_CONTENDED", "10000"))
+ENOUGH = 8
 WORKERS = 4
 TTL = 0.4
 
@@ -103,7 +104,7 @@ def test_no_kill_ever_admits_one_too_many(tmp_path):
     number, kills = WORKERS, 0
     workers = [start(contend, path, one, attempts) for one in range(WORKERS)]
     try:
-        while sum(attempts) < CONTENDED:
+        while sum(attempts) < CONTENDED or kills < ENOUGH:  # a fast machine has done it all after a few
             time.sleep(draw.uniform(0.005, 0.06))
             victim = draw.randrange(WORKERS)
             kill(workers[victim])
@@ -118,7 +119,7 @@ def test_no_kill_ever_admits_one_too_many(tmp_path):
             worker.join()
     watcher.close()
     acquired, most = replay(path)
-    assert kills > 5
+    assert kills >= ENOUGH
     assert acquired > 20
     assert most == CAPS.tenant, "the callers did not even fill the cap, so nothing was shown"
     with sqlite3.connect(path) as connection:
