@@ -89,6 +89,10 @@ def test_the_pump_polls_ticks_refreshes_and_stops():
 # ---- repository ------------------------------------------------------------------------------------------
 
 
+AHEAD = timedelta(minutes=1)
+"""The edge's clock stands still while the publisher's goes on: what it signs meanwhile must not begin in the future."""
+
+
 @pytest.fixture
 def repository(tmp_path):
     keys = KeyFolder(tmp_path / "keys")
@@ -228,7 +232,7 @@ def node(repository, tmp_path):
     """An edge that follows the repository, with everything else under the test's hand."""
     _, _, source = repository
     key = TrustedKey("", parse_public_key((tmp_path / "keys" / "bundle-1.pub").read_bytes()))
-    disk, engine, book, clock = Disk(), Data(), Book(), VirtualClock(SystemClock().now())
+    disk, engine, book, clock = Disk(), Data(), Book(), VirtualClock(SystemClock().now() + AHEAD)
     made = EdgeNode("n1", EdgeParts(disk, source, Loader(disk, engine, lambda: [key]), clock, book, book))
     made.start()
     made.poll()
