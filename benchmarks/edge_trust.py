@@ -141,7 +141,7 @@ def _served(first, opa, public):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        command = [opa, "run", "--server", f"--addr=127.0.0.1:{port}", f"--config-file={folder / 'config.json'}", "--log-level=error", "--disable-telemetry"]  # fmt: skip
+        command = [opa, "run", "--server", f"--addr=127.0.0.1:{port}", f"--config-file={folder / 'config.json'}", "--log-level=error", "--skip-version-check"]  # fmt: skip
         process = subprocess.Popen(command)
         try:
             number = _wait(port, 0)

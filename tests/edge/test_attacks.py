@@ -35,7 +35,7 @@ def running(opa, folder, config):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [opa, "run", "--server", f"--addr=127.0.0.1:{port}", f"--config-file={folder / 'config.json'}", "--log-level=error", "--disable-telemetry"]  # fmt: skip
+    command = [opa, "run", "--server", f"--addr=127.0.0.1:{port}", f"--config-file={folder / 'config.json'}", "--log-level=error", "--skip-version-check"]  # fmt: skip
     with (folder / "opa.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ)
         try:
